@@ -1,0 +1,225 @@
+/** Every bound of the platform, in one place: mailboxes, queues, buffers, waits and rates. Each has a unit in its name. */
+import assert from 'node:assert';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export interface Limits {
+  readonly http: {
+    /** Largest request body; above it 413 `BODY_TOO_LARGE`. */
+    readonly bodyBytes: number;
+    /** The same for the AI orchestrator, whose prompts are long. */
+    readonly aiBodyBytes: number;
+    /** How long a list waits for the read model to reach what the account has promised; then 503 `READ_MODEL_BEHIND`. */
+    readonly readYourWritesWaitMs: number;
+    /** Token bucket of one credential: refill and size. Above it 429. */
+    readonly rate: { readonly perSecond: number; readonly burst: number };
+    /** Credentials whose requests are counted; the one unused for longest is forgotten first. */
+    readonly rateKeys: number;
+    /** How long a connection without a request stays open. */
+    readonly keepAliveMs: number;
+    /** For a whole request to arrive. */
+    readonly requestMs: number;
+  };
+  readonly authentication: {
+    /** Credentials whose holder is kept in memory. */
+    readonly cachedPrincipals: number;
+    /** How long a holder is kept: a revoked key works this much longer. */
+    readonly cacheMs: number;
+    /** How long it is kept that a credential is nobody's. */
+    readonly cacheUnknownMs: number;
+    /** Failed attempts of one address. */
+    readonly failures: { readonly perSecond: number; readonly burst: number };
+    /** Addresses whose failures are counted. */
+    readonly addresses: number;
+  };
+  readonly stream: {
+    /** Largest frame from a client; above it close 1009. */
+    readonly maxPayloadBytes: number;
+    /** Token bucket of a connection: refill and size. Above it 429; a client that goes on is closed with 4029. */
+    readonly messagesPerSecond: number;
+    readonly messageBurst: number;
+    readonly channelsPerConnection: number;
+    /** A connection that has not authenticated by then is closed with 4001. */
+    readonly authenticateWithinMs: number;
+    /** This many malformed messages within the window close with 4009. */
+    readonly protocolErrors: number;
+    readonly protocolErrorWindowMs: number;
+    /** Longest `id` of a client message. */
+    readonly messageIdCharacters: number;
+    readonly heartbeatMs: number;
+    /** Above either, quotes are thinned to the latest a symbol. */
+    readonly slowBytes: number;
+    readonly slowRoundTripMs: number;
+    /** Unsent account events, or time spent slow, above either of which the connection is closed with 4008. */
+    readonly slowCloseBytes: number;
+    readonly slowCloseAfterMs: number;
+    /** What an account keeps at hand for clients that resume: events, and how old they may be. */
+    readonly resumeRingEvents: number;
+    readonly resumeRingMs: number;
+    /** A client further behind than the ring is served from the journal up to this many rows, then told to resync. */
+    readonly resumeJournalRows: number;
+  };
+  /** Messages that may wait for one actor; the next one is refused with `OVERLOADED`. */
+  readonly mailbox: {
+    readonly account: number;
+    readonly brokerSession: number;
+    /** Beyond it the oldest ticks are let go: a price stream needs the latest. */
+    readonly priceStream: number;
+    readonly projector: number;
+    readonly standard: number;
+  };
+  readonly account: {
+    /** Decisions of one account that stand on each other while their commits are under way. */
+    readonly inFlight: number;
+    /** Commands that wait for a place in flight, or for the journal to be read; above it `OVERLOADED`. */
+    readonly waiting: number;
+    /** Latest commands kept in memory to answer a repeated one; older ones are looked up in the database. */
+    readonly recentCommands: number;
+    /** Pause before the journal is read again after it could not be reached. */
+    readonly reloadMs: number;
+  };
+  readonly journal: {
+    /** Entries waiting for the writer; above it commands are refused with `OVERLOADED`. */
+    readonly queueEntries: number;
+    readonly batchEntries: number;
+    readonly batchBytes: number;
+    /** Pause before the database is asked again what became of a commit. */
+    readonly settleMs: number;
+  };
+  readonly projector: {
+    /** Commits in one transaction of the read models. */
+    readonly batchCommits: number;
+    /** Commits held in memory while the read models are behind; beyond it they are read from the journal later. */
+    readonly queueCommits: number;
+    readonly retryMs: number;
+    /** Share of the time, above 0 and at most 1, in which the projector may keep the database busy. */
+    readonly dutyShare: number;
+  };
+  readonly market: {
+    /** A silence of a price stream longer than this counts as a gap. */
+    readonly gapMs: number;
+  };
+  readonly ai: {
+    /** Requests that one provider answers at once. */
+    readonly requestsPerProvider: number;
+    /** Candles that a model is shown. */
+    readonly candles: number;
+  };
+  readonly database: {
+    readonly pingMs: number;
+    /** Pause before the next try to reach the database; it doubles with every failure, up to the second figure. */
+    readonly retryFirstMs: number;
+    readonly retryMaxMs: number;
+  };
+  readonly ask: {
+    /** How long a gateway waits for an actor's answer. */
+    readonly deadlineMs: number;
+  };
+  readonly shutdown: {
+    /** SIGTERM to exit: requests answered, journal flushed, sockets closed. */
+    readonly drainMs: number;
+  };
+}
+
+export const limits: Limits = {
+  http: {
+    bodyBytes: 64 * KiB,
+    aiBodyBytes: MiB,
+    readYourWritesWaitMs: 1_000,
+    rate: { perSecond: 100, burst: 200 },
+    rateKeys: 10_000,
+    keepAliveMs: 72_000,
+    requestMs: 15_000,
+  },
+  authentication: {
+    cachedPrincipals: 10_000,
+    cacheMs: 30_000,
+    cacheUnknownMs: 2_000,
+    failures: { perSecond: 1, burst: 20 },
+    addresses: 10_000,
+  },
+  stream: {
+    maxPayloadBytes: 64 * KiB,
+    messagesPerSecond: 200,
+    messageBurst: 400,
+    channelsPerConnection: 200,
+    authenticateWithinMs: 5_000,
+    protocolErrors: 10,
+    protocolErrorWindowMs: 10_000,
+    messageIdCharacters: 64,
+    heartbeatMs: 5_000,
+    slowBytes: 64 * KiB,
+    slowRoundTripMs: 1_500,
+    slowCloseBytes: 256 * KiB,
+    slowCloseAfterMs: 15_000,
+    resumeRingEvents: 1_000,
+    resumeRingMs: 300_000,
+    resumeJournalRows: 10_000,
+  },
+  mailbox: { account: 1_024, brokerSession: 4_096, priceStream: 4_096, projector: 20_000, standard: 1_000 },
+  account: { inFlight: 64, waiting: 1_024, recentCommands: 4_096, reloadMs: 500 },
+  journal: { queueEntries: 20_000, batchEntries: 1_024, batchBytes: MiB, settleMs: 250 },
+  projector: { batchCommits: 1_000, queueCommits: 20_000, retryMs: 1_000, dutyShare: 0.3 },
+  market: { gapMs: 10_000 },
+  ai: { requestsPerProvider: 8, candles: 120 },
+  database: { pingMs: 1_000, retryFirstMs: 100, retryMaxMs: 5_000 },
+  ask: { deadlineMs: 5_000 },
+  shutdown: { drainMs: 10_000 },
+};
+
+/**
+ * Checks how the bounds relate: those that hold for each number alone are left to the types.
+ * @throws {AssertionError} names the relation that does not hold
+ */
+export function assertLimits({
+  http,
+  stream,
+  mailbox,
+  account,
+  journal,
+  projector,
+  database,
+  ask,
+  shutdown,
+}: Limits): void {
+  assert(http.aiBodyBytes >= http.bodyBytes, 'an AI body may be at least as large as any other');
+  assert(http.readYourWritesWaitMs < ask.deadlineMs, 'a list stops waiting for the read model before its request does');
+  assert(stream.messageBurst >= stream.messagesPerSecond, 'a burst holds at least one second of messages');
+  assert(stream.slowCloseBytes > stream.slowBytes, 'a client is slow before it is closed for being slow');
+  assert(stream.slowCloseAfterMs > stream.slowRoundTripMs, 'a slow client is given time before it is closed');
+  assert(stream.slowCloseAfterMs > stream.heartbeatMs, 'a silent client is asked at least once before it is closed');
+  assert(stream.slowCloseBytes > stream.maxPayloadBytes, 'the largest reply fits before a client is closed as slow');
+  assert(stream.resumeJournalRows >= stream.resumeRingEvents, 'the journal reaches further back than the ring');
+  assert(
+    mailbox.brokerSession >= account.waiting + account.inFlight,
+    'a broker session holds the orders of a full account',
+  );
+  assert(account.waiting >= account.inFlight, 'a full flight that comes back finds a place to wait');
+  assert(
+    account.recentCommands > account.inFlight + account.waiting + mailbox.account,
+    'a command that is still waiting is recognised when it is repeated',
+  );
+  assert(account.reloadMs < ask.deadlineMs, 'a request outlives one pause before the journal is read again');
+  assert(journal.queueEntries >= journal.batchEntries, 'a full batch fits into the queue of the writer');
+  assert(journal.batchEntries >= account.inFlight, 'a full flight fits into a batch');
+  assert(journal.batchBytes >= http.bodyBytes, 'the largest command fits into a batch');
+  assert(journal.settleMs < ask.deadlineMs, 'a request outlives one pause before a commit is asked about');
+  assert(projector.queueCommits >= projector.batchCommits, 'a full batch fits into the queue of the projector');
+  assert(projector.queueCommits >= journal.batchEntries, 'a committed batch fits into the queue of the projector');
+  assert(projector.dutyShare > 0 && projector.dutyShare <= 1, 'the projector works for a share of the time');
+  assert(database.retryFirstMs <= database.retryMaxMs, 'pauses before the database is tried again only grow');
+  assert(shutdown.drainMs > ask.deadlineMs, 'an open request is answered before the drain ends');
+}
+
+assertLimits(limits);
+
+/** What the platform lets an account risk; tenants and accounts may only be tighter. */
+export interface RiskLimits {
+  /** Value of one order in account currency, scaled by 10^8; above it `MAX_ORDER_VALUE`. */
+  readonly maxOrderValue: bigint;
+  /** Orders of one account that are not ended; above it `MAX_WORKING_ORDERS`. */
+  readonly maxWorkingOrders: number;
+}
+
+export const riskLimits: RiskLimits = { maxOrderValue: 1_000_000n * 10n ** 8n, maxWorkingOrders: 1_000 };

@@ -1,0 +1,35 @@
+/**
+ * Roles and what they may do. Nothing is allowed that does not stand here.
+ * Traders and tenant admins act within their own tenant, and traders on their own accounts: the credential says which.
+ */
+export const roles = ['trader', 'tenant-admin', 'platform-admin', 'ops', 'auditor'] as const;
+
+export type Role = (typeof roles)[number];
+
+const allowed = {
+  'market:read': ['trader', 'tenant-admin'],
+  'accounts:read': ['trader', 'tenant-admin', 'auditor'],
+  'orders:write': ['trader'],
+  // A tenant admin may take an order back but never send one; nor may anyone who runs the platform.
+  'orders:cancel': ['trader', 'tenant-admin'],
+  'signals:read': ['trader', 'tenant-admin'],
+  'signals:write': ['trader', 'tenant-admin'],
+  // A tenant admin sees the subtree of the tenant.
+  'actors:read': ['tenant-admin', 'platform-admin', 'ops', 'auditor'],
+  'actors:control': ['platform-admin', 'ops'],
+  'services:read': ['platform-admin', 'ops', 'auditor'],
+  'health:read': ['trader', 'tenant-admin', 'platform-admin', 'ops', 'auditor'],
+  'metrics:read': ['platform-admin', 'ops', 'auditor'],
+} as const satisfies Readonly<Record<string, readonly Role[]>>;
+
+export type Action = keyof typeof allowed;
+
+export const actions = Object.keys(allowed) as readonly Action[];
+
+export function isRole(text: string): text is Role {
+  return (roles as readonly string[]).includes(text);
+}
+
+export function isAllowed(role: Role, action: Action): boolean {
+  return (allowed[action] as readonly Role[]).includes(role);
+}

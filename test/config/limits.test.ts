@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+import { assertLimits, limits, type Limits } from '../../config/limits.ts';
+
+/** The limits with one group changed. */
+function changed<Group extends keyof Limits>(group: Group, members: Partial<Limits[Group]>): Limits {
+  return { ...limits, [group]: { ...limits[group], ...members } };
+}
+
+function boundsOf(group: object): [string, number][] {
+  return Object.entries(group).flatMap(([name, value]: [string, number | object]) =>
+    typeof value === 'object' ? boundsOf(value) : [[name, value] as [string, number]],
+  );
+}
+
+test('the limits as they stand relate as they must', () => {
+  expect(() => assertLimits(limits)).not.toThrow();
+});
+
+test('every limit but a share is a whole number above zero', () => {
+  const bounds = boundsOf(limits);
+  const odd = bounds.filter(([name, bound]) => !(Number.isSafeInteger(bound) && bound > 0) && !name.endsWith('Share'));
+  expect(odd).toEqual([]);
+});
+
+test.each<[string, Limits]>([
+  ['an AI body may be at least as large', changed('http', { aiBodyBytes: limits.http.bodyBytes - 1 })],
+  ['a list stops waiting', changed('http', { readYourWritesWaitMs: limits.ask.deadlineMs })],
+  ['a burst holds at least one second', changed('stream', { messageBurst: limits.stream.messagesPerSecond - 1 })],
+  ['a client is slow before it is closed', changed('stream', { slowBytes: limits.stream.slowCloseBytes })],
+  ['a slow client is given time', changed('stream', { slowCloseAfterMs: limits.stream.slowRoundTripMs })],
+  ['a silent client is asked', changed('stream', { heartbeatMs: limits.stream.slowCloseAfterMs })],
+  ['the largest reply fits', changed('stream', { maxPayloadBytes: limits.stream.slowCloseBytes })],
+  ['the journal reaches further back', changed('stream', { resumeJournalRows: limits.stream.resumeRingEvents - 1 })],
+  [
+    'a broker session holds the orders of a full account',
+    changed('mailbox', { brokerSession: limits.account.waiting }),
+  ],
+  ['a full flight that comes back finds a place', changed('account', { waiting: limits.account.inFlight - 1 })],
+  ['a command that is still waiting is recognised', changed('account', { recentCommands: limits.account.waiting })],
+  ['a request outlives one pause before the journal is read', changed('account', { reloadMs: limits.ask.deadlineMs })],
+  [
+    'a full batch fits into the queue of the writer',
+    changed('journal', { queueEntries: limits.journal.batchEntries - 1 }),
+  ],
+  ['a full flight fits into a batch', changed('journal', { batchEntries: limits.account.inFlight - 1 })],
+  ['the largest command fits into a batch', changed('journal', { batchBytes: limits.http.bodyBytes - 1 })],
+  [
+    'a request outlives one pause before a commit is asked about',
+    changed('journal', { settleMs: limits.ask.deadlineMs }),
+  ],
+  [
+    'a full batch fits into the queue of the projector',
+    changed('projector', { queueCommits: limits.projector.batchCommits - 1 }),
+  ],
+  [
+    'a committed batch fits into the queue of the projector',
+    changed('projector', { queueCommits: 2, batchCommits: 1 }),
+  ],
+  ['the projector works for a share of the time', changed('projector', { dutyShare: 0 })],
+  [
+    'pauses before the database is tried again only grow',
+    changed('database', { retryMaxMs: limits.database.retryFirstMs - 1 }),
+  ],
+  ['an open request is answered before the drain ends', changed('shutdown', { drainMs: limits.ask.deadlineMs })],
+])('limits are refused unless %s', (relation, broken) => {
+  expect(() => assertLimits(broken)).toThrow(relation);
+});
