@@ -1,0 +1,123 @@
+/** Time as the runtime sees it. Wall time is for events; every timer, window and deadline uses monotonic time. */
+
+export interface Timer {
+  /** Stops the timer. May be called twice, and after it has fired. */
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Microseconds since 1970-01-01T00:00:00Z, an integer. May jump when the machine's clock is set. */
+  wallMicros(): number;
+  /** Milliseconds since some fixed moment, with a fraction. Never goes back. */
+  monotonicMs(): number;
+  /** Calls `run` once, `delayMs` from now (zero or more). */
+  after(delayMs: number, run: () => void): Timer;
+  /** Calls `run` every `periodMs` (above zero), first one period from now. */
+  every(periodMs: number, run: () => void): Timer;
+}
+
+const originMicros = Math.round((Date.now() - performance.now()) * 1000);
+
+/** The machine's clock. Its timers do not keep the process alive. */
+export const systemClock: Clock = {
+  wallMicros: () => {
+    // performance.now() gives the microseconds that Date.now() lacks; Date.now() gives the jumps of the wall clock.
+    const precise = originMicros + Math.round(performance.now() * 1000);
+    const coarse = Date.now() * 1000;
+    return Math.abs(precise - coarse) < 2_000 ? precise : coarse;
+  },
+  monotonicMs: () => performance.now(),
+  after: (delayMs, run) => {
+    const timer = setTimeout(run, delayMs);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  every: (periodMs, run) => {
+    const timer = setInterval(run, periodMs);
+    timer.unref();
+    return { cancel: () => clearInterval(timer) };
+  },
+};
+
+interface Scheduled {
+  readonly order: number;
+  readonly run: () => void;
+  readonly periodMs: number | undefined;
+  dueMs: number;
+}
+
+/** A clock that stands still until it is advanced: for tests, and for replays that live in the time of their ticks. */
+export class VirtualClock implements Clock {
+  #nowMs = 0;
+  #wallStartMicros: number;
+  #order = 0;
+  readonly #timers = new Set<Scheduled>();
+
+  constructor(wallStartMicros = 0) {
+    this.#wallStartMicros = wallStartMicros;
+  }
+
+  wallMicros(): number {
+    return this.#wallStartMicros + Math.round(this.#nowMs * 1000);
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, run: () => void): Timer {
+    return this.#schedule(delayMs, undefined, run);
+  }
+
+  every(periodMs: number, run: () => void): Timer {
+    if (!(periodMs > 0)) throw new RangeError(`period must be above 0 ms, was ${periodMs}`);
+    return this.#schedule(periodMs, periodMs, run);
+  }
+
+  /** Moves time forward and fires what falls due on the way, in order of time, then of creation. */
+  advance(byMs: number): void {
+    this.#advanceTo(this.#nowMs + byMs);
+  }
+
+  /** Moves wall time forward to a moment; a moment in the past changes nothing. */
+  advanceTo(wallMicros: number): void {
+    // Reckoned from the start, not from now: sums of fractions would end a microsecond beside the moment now and then.
+    const endMs = (wallMicros - this.#wallStartMicros) / 1000;
+    if (endMs > this.#nowMs) this.#advanceTo(endMs);
+  }
+
+  /** Sets the wall clock without touching monotonic time, as an operator or NTP does. */
+  jumpWall(byMicros: number): void {
+    this.#wallStartMicros += byMicros;
+  }
+
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  #advanceTo(endMs: number): void {
+    for (let next = this.#nextDue(endMs); next; next = this.#nextDue(endMs)) {
+      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+      if (next.periodMs === undefined) this.#timers.delete(next);
+      else next.dueMs += next.periodMs;
+      next.run();
+    }
+    // What fired may have moved time further than this.
+    this.#nowMs = Math.max(this.#nowMs, endMs);
+  }
+
+  #schedule(delayMs: number, periodMs: number | undefined, run: () => void): Timer {
+    const scheduled: Scheduled = { order: this.#order++, run, periodMs, dueMs: this.#nowMs + Math.max(0, delayMs) };
+    this.#timers.add(scheduled);
+    return { cancel: () => void this.#timers.delete(scheduled) };
+  }
+
+  #nextDue(endMs: number): Scheduled | undefined {
+    let next: Scheduled | undefined;
+    for (const timer of this.#timers) {
+      if (timer.dueMs > endMs) continue;
+      if (!next || timer.dueMs < next.dueMs || (timer.dueMs === next.dueMs && timer.order < next.order)) next = timer;
+    }
+    return next;
+  }
+}
