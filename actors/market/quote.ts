@@ -1,0 +1,42 @@
+/** A price as the market shows it: what buyers bid and sellers ask. */
+
+/**
+ * Prices are integers scaled by 10^8 (`PRICE_SCALE`), held as numbers: this is the tick path, where `Number.isSafeInteger` guards them.
+ * Rules turn them into `bigint` before they multiply.
+ */
+export interface Quote {
+  readonly symbol: string;
+  readonly bid: number;
+  readonly ask: number;
+  /** When the source made it, microseconds since the epoch. */
+  readonly timeMicros: number;
+  /** Raised by one a quote by the price stream of this symbol. */
+  readonly sequence: number;
+}
+
+/** A bid above the ask: a fault of the source. Nothing may be filled on it. */
+export function isCrossed(quote: Pick<Quote, 'bid' | 'ask'>): boolean {
+  return quote.bid > quote.ask;
+}
+
+/** Older than `staleAfterMs`: no longer a price to trade on. */
+export function isStale(quote: Pick<Quote, 'timeMicros'>, nowMicros: number, staleAfterMs: number): boolean {
+  return nowMicros - quote.timeMicros > staleAfterMs * 1000;
+}
+
+/** The last quote of each symbol. Written by price streams alone, read synchronously by whoever decides on prices. */
+export class QuoteBoard {
+  readonly #quotes = new Map<string, Quote>();
+
+  set(quote: Quote): void {
+    this.#quotes.set(quote.symbol, quote);
+  }
+
+  get(symbol: string): Quote | undefined {
+    return this.#quotes.get(symbol);
+  }
+
+  all(): Iterable<Quote> {
+    return this.#quotes.values();
+  }
+}

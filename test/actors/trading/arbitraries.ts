@@ -1,0 +1,174 @@
+/** Random values of the trading rules, every field of every event among them. */
+import fc from 'fast-check';
+import type { AccountReply } from '../../../actors/trading/commands.ts';
+import type { AccountEvent, OrderTerms } from '../../../actors/trading/events.ts';
+import type { Denial } from '../../../actors/trading/risk.ts';
+import { instruments } from './fixtures.ts';
+
+const unsigned = fc.bigInt({ min: 0n, max: 10n ** 30n });
+const signed = fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n });
+const moment = fc.integer({ min: 0, max: 4_102_444_800_000_000 });
+/** What clients may send: quotes, control characters, other scripts. */
+const anyText = fc.string({ unit: 'binary', maxLength: 20 });
+const symbol = fc.oneof(fc.constantFrom(...instruments.keys()), anyText);
+const currency = fc.constantFrom('USD', 'EUR', 'JPY', 'BTC');
+const side = fc.constantFrom('buy', 'sell');
+const timed = { timeMicros: moment };
+const named = { ...timed, orderId: anyText, symbol };
+const brokerTimed = { brokerTimeMicros: moment };
+
+const denial: fc.Arbitrary<Denial> = fc.record({
+  code: fc.constantFrom('MARGIN_EXCEEDS_FREE', 'SYMBOL_UNKNOWN'),
+  figures: fc.dictionary(
+    fc.string({ minLength: 1 }).filter((key) => key !== '__proto__'),
+    anyText,
+    { noNullPrototype: true },
+  ),
+});
+
+function record<T extends object>(
+  model: { [K in keyof T]-?: fc.Arbitrary<NonNullable<T[K]>> },
+  optional: readonly (keyof T)[] = [],
+): fc.Arbitrary<T> {
+  const requiredKeys = (Object.keys(model) as (keyof T)[]).filter((key) => !optional.includes(key));
+  return fc.record(model, { requiredKeys, noNullPrototype: true });
+}
+
+const terms = {
+  clientOrderId: anyText,
+  symbol,
+  side,
+  orderType: fc.constantFrom('market', 'limit', 'stop', 'stop-limit', 'trailing-stop'),
+  quantity: signed,
+  limitPrice: signed,
+  timeInForce: fc.constantFrom('gtc', 'day', 'gtd', 'ioc', 'fok'),
+  source: fc.constantFrom('trader', 'ai'),
+} as const;
+
+export const orderTerms: fc.Arbitrary<OrderTerms> = record<OrderTerms>(terms, ['limitPrice']);
+
+type EventOf<Type extends AccountEvent['type']> = Extract<AccountEvent, { readonly type: Type }>;
+
+/** One arbitrary an event type, so that a new type does not compile before it has one. */
+const events: { [Type in AccountEvent['type']]: fc.Arbitrary<EventOf<Type>> } = {
+  'account-opened': record<EventOf<'account-opened'>>({
+    type: fc.constant('account-opened'),
+    ...timed,
+    currency,
+    oms: fc.constant('netting'),
+    leverage: fc.integer({ min: 1, max: 500 }),
+    aiMayOrder: fc.boolean(),
+  }),
+  'balance-changed': record<EventOf<'balance-changed'>>(
+    {
+      type: fc.constant('balance-changed'),
+      ...timed,
+      reason: fc.constantFrom('deposit', 'withdrawal', 'profit', 'commission'),
+      amount: signed,
+      balance: signed,
+      currency,
+      orderId: anyText,
+      fillId: anyText,
+      quoteAmount: signed,
+      conversionRate: unsigned,
+    },
+    ['orderId', 'fillId', 'quoteAmount', 'conversionRate'],
+  ),
+  'order-submitted': record<EventOf<'order-submitted'>>(
+    { type: fc.constant('order-submitted'), ...named, ...terms, margin: unsigned, currency, conversionRate: unsigned },
+    ['limitPrice'],
+  ),
+  'order-denied': record<EventOf<'order-denied'>>({ type: fc.constant('order-denied'), ...named, ...terms, denial }, [
+    'limitPrice',
+  ]),
+  'order-accepted': record<EventOf<'order-accepted'>>({
+    type: fc.constant('order-accepted'),
+    ...named,
+    ...brokerTimed,
+  }),
+  'order-rejected': record<EventOf<'order-rejected'>>({
+    type: fc.constant('order-rejected'),
+    ...named,
+    ...brokerTimed,
+    reason: anyText,
+  }),
+  'order-partially-filled': fillEvent('order-partially-filled') as fc.Arbitrary<EventOf<'order-partially-filled'>>,
+  'order-filled': fillEvent('order-filled') as fc.Arbitrary<EventOf<'order-filled'>>,
+  'order-pending-cancel': record<EventOf<'order-pending-cancel'>>({
+    type: fc.constant('order-pending-cancel'),
+    ...named,
+  }),
+  'order-canceled': record<EventOf<'order-canceled'>>({
+    type: fc.constant('order-canceled'),
+    ...named,
+    ...brokerTimed,
+    reason: fc.constantFrom('requested', 'immediate-or-cancel', 'fill-or-kill'),
+  }),
+  'order-expired': record<EventOf<'order-expired'>>({ type: fc.constant('order-expired'), ...named, ...brokerTimed }),
+  'order-report-quarantined': record<EventOf<'order-report-quarantined'>>({
+    type: fc.constant('order-report-quarantined'),
+    ...timed,
+    orderId: anyText,
+    report: anyText,
+    state: fc.constantFrom('NONE', 'SUBMITTED', 'FILLED'),
+    reason: fc.constantFrom('order-not-known', 'beyond-quantity'),
+  }),
+  'position-opened': positionEvent('position-opened') as fc.Arbitrary<EventOf<'position-opened'>>,
+  'position-changed': positionEvent('position-changed') as fc.Arbitrary<EventOf<'position-changed'>>,
+  'position-closed': positionEvent('position-closed') as fc.Arbitrary<EventOf<'position-closed'>>,
+};
+
+export const accountEvent: fc.Arbitrary<AccountEvent> = fc.oneof(...Object.values(events));
+
+function fillEvent(type: 'order-partially-filled' | 'order-filled'): fc.Arbitrary<object> {
+  return fc.record({
+    type: fc.constant(type),
+    ...named,
+    ...brokerTimed,
+    side,
+    fillId: anyText,
+    quantity: unsigned,
+    price: unsigned,
+    filledQuantity: unsigned,
+  });
+}
+
+function positionEvent(type: 'position-opened' | 'position-changed' | 'position-closed'): fc.Arbitrary<object> {
+  return fc.record({
+    type: fc.constant(type),
+    ...named,
+    fillId: anyText,
+    positionId: anyText,
+    side,
+    quantity: unsigned,
+    cost: unsigned,
+    averagePrice: unsigned,
+  });
+}
+
+export const accountReply: fc.Arbitrary<AccountReply> = fc.oneof(
+  record<Extract<AccountReply, { type: 'order' }>>(
+    {
+      type: fc.constant('order'),
+      orderId: anyText,
+      clientOrderId: anyText,
+      state: fc.constantFrom('SUBMITTED', 'DENIED'),
+      denial,
+    },
+    ['denial'],
+  ),
+  record<Extract<AccountReply, { type: 'cancel' }>>({
+    type: fc.constant('cancel'),
+    orderId: anyText,
+    state: fc.constant('PENDING_CANCEL'),
+  }),
+  record<Extract<AccountReply, { type: 'refused' }>>(
+    {
+      type: fc.constant('refused'),
+      code: fc.constantFrom('NOT_FOUND', 'ORDER_NOT_WORKING'),
+      figures: denial.map(({ figures }) => figures),
+    },
+    ['figures'],
+  ),
+  record<Extract<AccountReply, { type: 'done' }>>({ type: fc.constant('done') }),
+);
