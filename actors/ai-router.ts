@@ -1,0 +1,163 @@
+/**
+ * One a tenant: turns "what about EURUSD?" into a decision. Candles → a provider's advice → the guard → an order, or none.
+ * Advice enters trading by the same door as a trader's order, and only when the guard lets it through.
+ */
+import type { ActorContext, Behavior } from '../runtime/actor.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { ActorRef, Asks } from '../runtime/ref.ts';
+import type { AiProviderMessage } from './ai-provider.ts';
+import type { PriceStreamMessage } from './price-stream.ts';
+import type { AccountCommandResult, TradingAccountMessage } from './trading-account.ts';
+import { guardSignal, type GuardInput, type Verdict } from './ai/guard.ts';
+import type { CompletionResult } from './ai/provider.ts';
+import { parseSignal, signalRequest, type Signal, type SignalFault } from './ai/signal.ts';
+import type { CandleInterval } from './market/candle.ts';
+import type { QuoteBoard } from './market/quote.ts';
+import type { Instrument } from './trading/instrument.ts';
+
+export interface SignalRequest {
+  readonly symbol: string;
+  readonly interval: CandleInterval;
+  /** Where an order may be placed; without it the decision is advice only. */
+  readonly account?: string;
+  readonly subjectId: string;
+}
+
+export type AiRouterMessage =
+  | ({ readonly type: 'request-signal'; readonly request: SignalRequest } & Asks<Decision>)
+  | { readonly type: 'decided' };
+
+/** Everything that led to a decision and what came of it. */
+export interface Decision {
+  readonly id: string;
+  readonly request: SignalRequest;
+  readonly timeMicros: number;
+  readonly provider: string;
+  readonly completion: CompletionResult | undefined;
+  /** The advice, or why the model's text is none. */
+  readonly signal:
+    | { readonly ok: true; readonly signal: Signal }
+    | { readonly ok: false; readonly fault: SignalFault }
+    | undefined;
+  /** Figures the model was shown: bid and ask scaled by 10^8, and how many candles. */
+  readonly evidence: { readonly bid: number; readonly ask: number; readonly candles: number } | undefined;
+  readonly verdict: Verdict | undefined;
+  readonly order: AccountCommandResult | undefined;
+  /** Why there is no decision at all. */
+  readonly failure: string | undefined;
+}
+
+export interface AiRouterSpec {
+  readonly provider: { readonly name: string; ref(): ActorRef<AiProviderMessage> | undefined };
+  stream(symbol: string): ActorRef<PriceStreamMessage> | undefined;
+  account(name: string): ActorRef<TradingAccountMessage> | undefined;
+  instrument(symbol: string): Instrument | undefined;
+  readonly quotes: QuoteBoard;
+  readonly guard: GuardInput['limits'];
+  /** Kept for GET /signals/{id}, and told before the asker hears of the decision. */
+  save(decision: Decision): Promise<void>;
+  /** Unique for ever within the tenant. */
+  newId(): string;
+  readonly candles: number;
+  readonly deadlineMs: number;
+}
+
+export function routerPath(tenant: string): string {
+  return `/tenants/${tenant}/router/router`;
+}
+
+export function aiRouter(
+  spec: AiRouterSpec,
+): Behavior<{ readonly underWay: number; readonly decided: number }, AiRouterMessage> {
+  return {
+    start: () => ({ underWay: 0, decided: 0 }),
+
+    receive(state, message, context) {
+      switch (message.type) {
+        case 'request-signal': {
+          const replyTo = context.replyLater();
+          const decision = decide(spec, message.request, context).then(async (made) => {
+            await spec.save(made);
+            return made;
+          });
+          context.pipe(decision, (result) => {
+            if (result.ok) replyTo.reply(result.value);
+            else replyTo.fail(result.error instanceof Error ? result.error : new Error(String(result.error)));
+            return { type: 'decided' };
+          });
+          return { ...state, underWay: state.underWay + 1 };
+        }
+        case 'decided':
+          return { underWay: state.underWay - 1, decided: state.decided + 1 };
+      }
+    },
+
+    inspect: (state) => state,
+  };
+}
+
+type Options = { readonly timeoutMs: number; readonly traceId?: string };
+
+/** A failure on the way is part of the decision: by then an order may have been sent, and the record must say so. */
+async function decide(
+  spec: AiRouterSpec,
+  request: SignalRequest,
+  context: ActorContext<AiRouterMessage>,
+): Promise<Decision> {
+  const { traceId } = context;
+  const options = { timeoutMs: spec.deadlineMs, ...(traceId === undefined ? {} : { traceId }) };
+  let decision: Decision = {
+    ...{ id: spec.newId(), request, timeMicros: context.clock.wallMicros(), provider: spec.provider.name },
+    ...{ completion: undefined, signal: undefined, evidence: undefined },
+    ...{ verdict: undefined, order: undefined, failure: undefined },
+  };
+  try {
+    for await (const found of steps(spec, decision, options, context.clock)) decision = { ...decision, ...found };
+    return decision;
+  } catch (error) {
+    return { ...decision, failure: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** What each step adds to the decision, up to the one that ends it. */
+async function* steps(
+  spec: AiRouterSpec,
+  { id, request }: Decision,
+  options: Options,
+  clock: Clock,
+): AsyncGenerator<Partial<Decision>, void> {
+  const instrument = spec.instrument(request.symbol);
+  const stream = spec.stream(request.symbol);
+  const provider = spec.provider.ref();
+  const quote = spec.quotes.get(request.symbol);
+  if (!instrument || !stream || !provider || !quote) return yield { failure: 'no price of this instrument yet' };
+
+  const candles = await stream.ask({ type: 'get-candles', interval: request.interval, limit: spec.candles }, options);
+  yield { evidence: { bid: quote.bid, ask: quote.ask, candles: candles.length } };
+  const question = signalRequest({ instrument, quote, interval: request.interval, candles });
+  const completion = await provider.ask({ type: 'complete', request: question }, options);
+  if (!completion.ok) return yield { completion, failure: completion.failure.message };
+  const signal = parseSignal(completion.completion.text);
+  yield { completion, signal };
+  if (!signal.ok || request.account === undefined) return;
+
+  const account = spec.account(request.account);
+  const durable = await account?.ask({ type: 'read' }, options);
+  if (!account || !durable || !('state' in durable)) return yield { failure: 'the account is not ready' };
+  const { state } = durable;
+  const verdict = guardSignal({
+    ...{ decisionId: id, signal: signal.signal, limits: spec.guard, instrument },
+    account: {
+      aiMayOrder: state.aiMayOrder,
+      position: state.positions.get(request.symbol),
+      hasWorkingOrder: [...state.orders.values()].some((order) => order.symbol === request.symbol),
+    },
+    // The price now, not the one the model was shown.
+    quote: spec.quotes.get(request.symbol),
+    nowMicros: clock.wallMicros(),
+  });
+  yield { verdict };
+  if (verdict.type === 'no-order') return;
+  const command = { type: 'submit-order', ...verdict.terms } as const;
+  yield { order: await account.ask({ type: 'command', command, subjectId: request.subjectId }, options) };
+}

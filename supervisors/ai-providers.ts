@@ -1,0 +1,11 @@
+/** A tenant's AI: the providers, each with a budget of its own, and the router in front of them. */
+import type { AnyWorkerSpec, SupervisorSpec } from '../runtime/spec.ts';
+import { infrastructure, isolated } from './policies.ts';
+
+export function aiProviders(router: AnyWorkerSpec, providers: readonly AnyWorkerSpec[]): SupervisorSpec {
+  const all: SupervisorSpec = {
+    ...{ id: 'providers', strategy: 'dynamic', policy: isolated },
+    children: providers.map((provider) => ({ ...provider, policy: isolated })),
+  };
+  return { id: 'router', strategy: 'one-for-one', policy: infrastructure, front: router.id, children: [all, router] };
+}

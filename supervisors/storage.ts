@@ -1,0 +1,16 @@
+/** The database, the journal writer and the read models. The writer keeps its queue over a crash, so each may restart alone. */
+import type { AnyWorkerSpec, SupervisorSpec } from '../runtime/spec.ts';
+import { infrastructure } from './policies.ts';
+
+export function storage(
+  database: AnyWorkerSpec,
+  journalWriter: AnyWorkerSpec,
+  projector: AnyWorkerSpec,
+): SupervisorSpec {
+  return {
+    id: 'storage',
+    strategy: 'one-for-one',
+    policy: infrastructure,
+    children: [database, journalWriter, projector],
+  };
+}

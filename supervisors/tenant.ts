@@ -1,0 +1,25 @@
+/** What one tenant owns: its registry (the front of the subtree), its audit log, its accounts, its AI providers. */
+import type { AnyWorkerSpec, SupervisorSpec } from '../runtime/spec.ts';
+import { aiProviders } from './ai-providers.ts';
+import { infrastructure, isolated } from './policies.ts';
+
+export interface TenantChildren {
+  readonly tenant: AnyWorkerSpec;
+  readonly audit: AnyWorkerSpec;
+  readonly accounts: readonly SupervisorSpec[];
+  readonly router: AnyWorkerSpec;
+  readonly providers: readonly AnyWorkerSpec[];
+}
+
+export function accountsPath(tenant: string): string {
+  return `/tenants/${tenant}/accounts`;
+}
+
+export function tenantSubtree(slug: string, children: TenantChildren): SupervisorSpec {
+  const { tenant, audit, accounts, router, providers } = children;
+  const allAccounts: SupervisorSpec = { id: 'accounts', strategy: 'dynamic', policy: isolated, children: accounts };
+  return {
+    ...{ id: slug, strategy: 'one-for-one', policy: infrastructure, front: tenant.id },
+    children: [tenant, audit, allAccounts, aiProviders(router, providers)],
+  };
+}
