@@ -1,0 +1,271 @@
+/** Reads of the tenants' read models, as the API shows them: decimal text, RFC 3339 times, newest first. */
+import type { AccountReply } from '../../actors/trading/commands.ts';
+import { formatPrice, formatQuantity, type Instrument } from '../../actors/trading/instrument.ts';
+import { formatMoney, MONEY_SCALE, parseScaled, PRICE_SCALE, QUANTITY_SCALE } from '../../actors/trading/money.ts';
+import { formatTime } from '../../actors/trading/time.ts';
+import type { EntityKey } from '../../runtime/journal.ts';
+import { tenantSchema } from './migrations.ts';
+import { pageOf, readCursor, type Page } from './page.ts';
+import type { Database } from './postgres.ts';
+
+export interface AccountIds {
+  readonly tenantId: number;
+  readonly accountId: number;
+}
+
+export interface PageQuery extends AccountIds {
+  /** 1 or more. */
+  readonly limit: number;
+  /** As a page before gave it. */
+  readonly cursor?: string;
+}
+
+/** Says how many zeros an instrument's prices and quantities end in; without it there are none. */
+export type FindInstrument = (symbol: string) => Instrument | undefined;
+
+/** @throws InvalidCursor, DatabaseUnavailable */
+export async function listOrders(
+  database: Database,
+  query: PageQuery & { readonly state?: string },
+  find: FindInstrument = () => undefined,
+): Promise<Page> {
+  const { tenantId, accountId, state, limit } = query;
+  const before = readCursor(query.cursor, 'o');
+  const { rows } = await database.query<OrderRow>(
+    `select ${orderColumns} from ${tenantSchema(tenantId)}."order"
+     where account_id = $1 and ($2::text is null or state = $2) and (number, order_id) < ($3, $4)
+     order by number desc, order_id desc limit $5`,
+    [accountId, state ?? null, before[0] ?? lastNumber, before[1] ?? '', limit + 1],
+  );
+  return pageOf(
+    rows,
+    limit,
+    (row) => orderJson(row, find),
+    (row) => ['o', row.number, row.order_id],
+  );
+}
+
+/** An order with all its events, oldest first, each as it was told when it happened. */
+export async function getOrder(
+  database: Database,
+  { tenantId, accountId, orderId }: AccountIds & { readonly orderId: string },
+  find: FindInstrument = () => undefined,
+): Promise<object | undefined> {
+  const schema = tenantSchema(tenantId);
+  const { rows } = await database.query<OrderRow & { seqs: number[] }>(
+    `select ${orderColumns}, seqs from ${schema}."order" where account_id = $1 and order_id = $2`,
+    [accountId, orderId],
+  );
+  const order = rows[0];
+  if (!order) return undefined;
+  const journal = await database.query<{ payload: string }>(
+    `select payload from ${schema}.journal where tenant_id = $1 and account_id = $2 and seq = any ($3) order by seq`,
+    [tenantId, accountId, order.seqs],
+  );
+  const events = journal.rows.flatMap(
+    ({ payload }) => (JSON.parse(payload) as { events: { type: string; orderId?: string }[] }).events,
+  );
+  return {
+    ...orderJson(order, find),
+    events: events.filter((event) => event.orderId === orderId && event.type.startsWith('order-')),
+  };
+}
+
+/** @throws InvalidCursor, DatabaseUnavailable */
+export async function listFills(
+  database: Database,
+  query: PageQuery,
+  find: FindInstrument = () => undefined,
+): Promise<Page> {
+  const columns = `fill_id, order_id, symbol, side, ${amount('quantity')}, ${amount('price')}, ${micros('at')}, ${micros('broker_at')}`;
+  const rows = await rowsBySeq<FillRow>(database, query, 'fill', columns);
+  const json = (row: FillRow): object => ({
+    fillId: row.fill_id,
+    orderId: row.order_id,
+    symbol: row.symbol,
+    side: row.side,
+    quantity: quantityText(row.quantity, find(row.symbol)),
+    price: priceText(row.price, find(row.symbol)),
+    time: formatTime(row.at),
+    brokerTime: formatTime(row.broker_at),
+  });
+  return pageOf(rows, query.limit, json, (row) => ['s', row.seq, row.ordinal]);
+}
+
+/** Changes of the balance. @throws InvalidCursor, DatabaseUnavailable */
+export async function listLedger(database: Database, query: PageQuery): Promise<Page> {
+  const columns = `reason, ${amount('amount')}, ${amount('balance')}, currency, order_id, fill_id, ${amount('quote_amount')},
+    ${amount('conversion_rate')}, ${micros('at')}`;
+  const rows = await rowsBySeq<LedgerRow>(database, query, 'ledger', columns);
+  const json = (row: LedgerRow): object => ({
+    reason: row.reason,
+    amount: moneyText(row.amount, row.currency),
+    balance: moneyText(row.balance, row.currency),
+    currency: row.currency,
+    ...present({
+      orderId: row.order_id,
+      fillId: row.fill_id,
+      quoteAmount: row.quote_amount,
+      conversionRate: row.conversion_rate,
+    }),
+    time: formatTime(row.at),
+  });
+  return pageOf(rows, query.limit, json, (row) => ['s', row.seq, row.ordinal]);
+}
+
+/** What became of a command, however long ago; undefined where the read models hold none with this id. */
+export async function findCommand(
+  database: Database,
+  key: EntityKey,
+  commandId: string,
+): Promise<{ digest: string; seq: number; reply: AccountReply } | undefined> {
+  const schema = tenantSchema(key.tenantId);
+  const { rows } = await database.query<{ digest: string; seq: number; payload: string }>(
+    `select encode(c.digest, 'hex') as digest, c.seq, j.payload from ${schema}.command c
+     join ${schema}.journal j on j.tenant_id = $1 and j.account_id = c.account_id and j.seq = c.seq
+     where c.account_id = $2 and c.command_id = $3`,
+    [key.tenantId, key.entityId, commandId],
+  );
+  const found = rows[0];
+  if (!found) return undefined;
+  const { reply } = JSON.parse(found.payload) as { reply: AccountReply };
+  return { digest: found.digest, seq: found.seq, reply };
+}
+
+/** Keeps an AI decision; saved again it is replaced. */
+export async function saveSignal(
+  database: Database,
+  tenantId: number,
+  signal: { readonly signalId: string; readonly timeMicros: number; readonly body: object },
+): Promise<void> {
+  await database.query(
+    `insert into ${tenantSchema(tenantId)}.signal (signal_id, created_at, body)
+     values ($1, timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3)
+     on conflict (signal_id) do update set body = excluded.body`,
+    [signal.signalId, signal.timeMicros, JSON.stringify(signal.body)],
+  );
+}
+
+export async function getSignal(database: Database, tenantId: number, signalId: string): Promise<object | undefined> {
+  const text = `select body from ${tenantSchema(tenantId)}.signal where signal_id = $1`;
+  const { rows } = await database.query<{ body: object }>(text, [signalId]);
+  return rows[0]?.body;
+}
+
+interface OrderRow {
+  readonly order_id: string;
+  readonly number: number;
+  readonly client_order_id: string;
+  readonly symbol: string;
+  readonly side: string;
+  readonly type: string;
+  readonly quantity: string;
+  readonly limit_price: string | null;
+  readonly time_in_force: string;
+  readonly source: string;
+  readonly state: string;
+  readonly filled_quantity: string;
+  readonly average_fill_price: string | null;
+  readonly denial: object | null;
+  readonly reason: string | null;
+  readonly submitted_at: number;
+  readonly updated_at: number;
+}
+
+interface BySeq {
+  readonly seq: number;
+  readonly ordinal: number;
+  readonly at: number;
+}
+
+interface FillRow extends BySeq {
+  readonly fill_id: string;
+  readonly order_id: string;
+  readonly symbol: string;
+  readonly side: string;
+  readonly quantity: string;
+  readonly price: string;
+  readonly broker_at: number;
+}
+
+interface LedgerRow extends BySeq {
+  readonly reason: string;
+  readonly amount: string;
+  readonly balance: string;
+  readonly currency: string;
+  readonly order_id: string | null;
+  readonly fill_id: string | null;
+  readonly quote_amount: string | null;
+  readonly conversion_rate: string | null;
+}
+
+const lastNumber = Number.MAX_SAFE_INTEGER;
+
+const orderColumns = `order_id, number, client_order_id, symbol, side, type, ${amount('quantity')}, ${amount('limit_price')},
+  time_in_force, source, state, ${amount('filled_quantity')}, ${amount('average_fill_price')}, denial, reason,
+  ${micros('submitted_at')}, ${micros('updated_at')}`;
+
+function amount(column: string): string {
+  return `trim_scale(${column})::text as ${column}`;
+}
+
+function micros(column: string): string {
+  return `(extract(epoch from ${column}) * 1000000)::bigint as ${column}`;
+}
+
+async function rowsBySeq<Row extends BySeq>(
+  database: Database,
+  query: PageQuery,
+  table: string,
+  columns: string,
+): Promise<readonly Row[]> {
+  const before = readCursor(query.cursor, 's');
+  const { rows } = await database.query<Row>(
+    `select seq, ordinal, ${columns} from ${tenantSchema(query.tenantId)}.${table}
+     where account_id = $1 and (seq, ordinal) < ($2, $3) order by seq desc, ordinal desc limit $4`,
+    [query.accountId, before[0] ?? lastNumber, before[1] ?? 0, query.limit + 1],
+  );
+  return rows;
+}
+
+function orderJson(row: OrderRow, find: FindInstrument): object {
+  const instrument = find(row.symbol);
+  const price = (text: string | null): string | null => (text === null ? null : priceText(text, instrument));
+  return {
+    orderId: row.order_id,
+    clientOrderId: row.client_order_id,
+    symbol: row.symbol,
+    side: row.side,
+    type: row.type,
+    quantity: quantityText(row.quantity, instrument),
+    filledQuantity: quantityText(row.filled_quantity, instrument),
+    ...present({ limitPrice: price(row.limit_price), averageFillPrice: price(row.average_fill_price) }),
+    timeInForce: row.time_in_force,
+    source: row.source,
+    state: row.state,
+    ...present({ denial: row.denial, reason: row.reason }),
+    submittedAt: formatTime(row.submitted_at),
+    updatedAt: formatTime(row.updated_at),
+  };
+}
+
+/** Scaled by 10^8 all of them; a text with more digits than that is not ours and is shown as it is. */
+function priceText(text: string, instrument: Instrument | undefined): string {
+  const value = parseScaled(text, PRICE_SCALE);
+  return value === undefined ? text : formatPrice(instrument, value);
+}
+
+function quantityText(text: string, instrument: Instrument | undefined): string {
+  const value = parseScaled(text, QUANTITY_SCALE);
+  return value === undefined ? text : formatQuantity(instrument, value);
+}
+
+function moneyText(text: string, currency: string): string {
+  const value = parseScaled(text, MONEY_SCALE);
+  return value === undefined ? text : formatMoney(value, currency);
+}
+
+/** The fields that have a value. */
+function present(fields: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+}

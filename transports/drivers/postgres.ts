@@ -1,0 +1,202 @@
+/** PostgreSQL through a pool: queries, transactions, and the difference between a server that is away and a statement that is wrong. */
+import assert from 'node:assert';
+import pg from 'pg';
+import type { Log } from '../../runtime/actor.ts';
+import { Retryable, Terminal } from '../../runtime/errors.ts';
+
+export interface ConnectionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+export interface DatabaseOptions extends ConnectionOptions {
+  readonly log: Log;
+  /** Connections at most; 10 where absent. */
+  readonly poolSize?: number;
+  /** Wait for a connection at most; 5,000 where absent. */
+  readonly connectTimeoutMs?: number;
+  /** Run of one statement at most; 30,000 where absent. */
+  readonly statementTimeoutMs?: number;
+}
+
+export interface QueryResult<Row> {
+  readonly rows: readonly Row[];
+  /** Rows returned or changed. */
+  readonly rowCount: number;
+  /** What the server says it did, such as `COMMIT`. */
+  readonly command: string;
+}
+
+/** Runs statements. bigint comes as a number (a RangeError where it is not safe), numeric as text, timestamptz as a Date. */
+export interface Queryable {
+  /** @throws DatabaseUnavailable, or the server's own error (`code` is the SQLSTATE) */
+  query<Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<Row>>;
+}
+
+export interface Database extends Queryable {
+  /** Commits when `work` returns and rolls back when it throws. */
+  transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
+  /** Passes when a connection can be had and a function in plpgsql runs (a half-done upgrade of the server breaks that first). */
+  checkHealth(): Promise<void>;
+  /**
+   * A connection of one's own to the same server, past every pool: for session locks, DDL and named statements.
+   * @throws DatabaseUnavailable
+   */
+  connect(options?: { readonly statementTimeoutMs?: number }): Promise<DirectConnection>;
+  /** Waits for what is running. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface DirectConnection extends Queryable {
+  readonly client: pg.Client;
+  /** May be called twice. */
+  close(): Promise<void>;
+}
+
+/** The server cannot be reached, is starting or stopping, or did not answer in time. Whether a statement took effect is not known. */
+export class DatabaseUnavailable extends Retryable {
+  constructor(cause: unknown) {
+    super(`the database is unavailable: ${(cause as Error).message}`, { retryAfterMs: 1_000, cause });
+  }
+}
+
+/** The server would lose what it has acknowledged. */
+export class DurabilityOff extends Terminal {
+  constructor(setting: string, value: string) {
+    super(`PostgreSQL's ${setting} must be on, was ${value}`);
+  }
+}
+
+/** Connects when it is first used; nothing is tried here. */
+export function connectDatabase(options: DatabaseOptions): Database {
+  const pool = new pg.Pool({
+    ...clientOptions(options),
+    max: options.poolSize ?? 10,
+    idleTimeoutMillis: 30_000,
+  });
+  // A connection that breaks while idle has no query to fail: without a handler it would end the process.
+  pool.on('error', (error) => options.log.warn({ error: error.message }, 'an idle database connection was lost'));
+  pool.on('connect', (client) => client.on('error', () => {}));
+
+  let closed: Promise<void> | undefined;
+  const lend = async <T>(work: (connection: Queryable) => Promise<T>): Promise<T> => {
+    if (closed) throw new DatabaseUnavailable(new Error('it is closed'));
+    const client = await pool.connect().catch(rethrow);
+    return work(on(client)).then(
+      (result) => {
+        client.release();
+        return result;
+      },
+      (error: unknown) => {
+        client.release(error instanceof DatabaseUnavailable);
+        throw error;
+      },
+    );
+  };
+  return {
+    query: (text, values) => lend((connection) => connection.query(text, values)),
+    transaction: (work) => lend((connection) => inTransaction(connection, work)),
+    checkHealth: async () => {
+      await lend((connection) => connection.query(`do language plpgsql $$ begin perform 1; end $$`));
+    },
+    connect: (overrides) => connectDirectly({ ...options, ...overrides }),
+    close: () => (closed ??= pool.end()),
+  };
+}
+
+/** BEGIN, work, COMMIT; ROLLBACK when the work throws. */
+export async function inTransaction<T>(client: Queryable, work: (client: Queryable) => Promise<T>): Promise<T> {
+  await client.query('begin');
+  try {
+    const result = await work(client);
+    const { command } = await client.query('commit');
+    assert(command === 'COMMIT', 'a transaction whose statement failed was not given up by its work');
+    return result;
+  } catch (error) {
+    // Where even this fails the connection is gone, and the transaction with it: the first error is the one to tell.
+    await client.query('rollback').catch(() => {});
+    throw error;
+  }
+}
+
+async function connectDirectly(options: DatabaseOptions): Promise<DirectConnection> {
+  const client = new pg.Client(clientOptions(options));
+  // A lost connection shows at the next query.
+  client.on('error', () => {});
+  await client.connect().catch(rethrow);
+  return { client, query: on(client).query, close: () => client.end().catch(() => {}) };
+}
+
+/** @throws DurabilityOff a setting without which an acknowledged commit can be lost is off */
+export async function checkDurability(client: Queryable): Promise<void> {
+  const { rows } = await client.query<{ name: string; setting: string }>(
+    `select name, setting from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit')`,
+  );
+  for (const { name, setting } of rows) {
+    if (setting !== 'on') throw new DurabilityOff(name, setting);
+  }
+}
+
+/** Whether an error speaks of the connection and not of the statement. */
+export function isConnectionClass(error: unknown): boolean {
+  if (error instanceof DatabaseUnavailable) return true;
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === 'string' && code !== '') {
+    // 08: connection; 57P0x: shutdown, crash, not yet ready; 57014: ran out of time; 53300: no connection left.
+    return /^(08...|57P0[1-4]|57014|53300|E(?!RR_)[A-Z_]+|ERR_(STREAM|SOCKET)_[A-Z_]+)$/.test(code);
+  }
+  return typeof message === 'string' && /connection|timeout|not queryable/i.test(message);
+}
+
+function on(client: pg.ClientBase): Queryable {
+  return {
+    query: async <Row extends object>(text: string, values?: readonly unknown[]) => {
+      const result = await client.query<Row>(text, values as unknown[] | undefined).catch(rethrow);
+      return { rows: result.rows, rowCount: result.rowCount ?? 0, command: result.command };
+    },
+  };
+}
+
+function rethrow(error: unknown): never {
+  throw isConnectionClass(error) ? new DatabaseUnavailable(error) : error;
+}
+
+function clientOptions(options: DatabaseOptions): pg.ClientConfig {
+  const { host, port, user, password, database, connectTimeoutMs = 5_000, statementTimeoutMs = 30_000 } = options;
+  return {
+    host,
+    port,
+    user,
+    password,
+    database,
+    application_name: 'aitrading',
+    connectionTimeoutMillis: connectTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    // The server's own limit comes first; this one is for a server that no longer answers at all.
+    query_timeout: statementTimeoutMs + 5_000,
+    keepAlive: true,
+    types: { getTypeParser: parserFor as typeof pg.types.getTypeParser },
+  };
+}
+
+const bigintType = 20;
+const bigintArrayType = 1016;
+
+function parserFor(type: number, format?: 'text' | 'binary'): (value: string) => unknown {
+  if (type === bigintType) return safeInteger;
+  if (type === bigintArrayType)
+    return (value) => (value === '{}' ? [] : value.slice(1, -1).split(',').map(safeInteger));
+  return pg.types.getTypeParser(type, format) as (value: string) => unknown;
+}
+
+function safeInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`a bigint must be a safe integer here, was ${text}`);
+  return value;
+}

@@ -1,0 +1,239 @@
+/** What commits make of the read models: many events of one order become one row. */
+import assert from 'node:assert';
+import type { OrderState } from '../../actors/trading/account.ts';
+import type { AccountEvent, JournalledCommit, OrderEvent } from '../../actors/trading/events.ts';
+import {
+  COST_SCALE,
+  formatScaled,
+  MONEY_SCALE,
+  PRICE_SCALE,
+  QUANTITY_SCALE,
+  RATE_SCALE,
+} from '../../actors/trading/money.ts';
+import { isWorking, transitions, type OrderInput } from '../../actors/trading/order.ts';
+
+/** Rows as JSON: amounts are decimal text, moments microseconds. Names are those of the columns. */
+export interface ProjectionRows {
+  readonly newOrders: object[];
+  readonly changedOrders: object[];
+  readonly fills: object[];
+  readonly ledger: object[];
+  readonly positions: object[];
+  readonly commands: object[];
+  readonly checkpoints: object[];
+}
+
+/** An order as the read models have it before these commits. */
+export interface KnownOrder {
+  readonly account_id: number;
+  readonly order_id: string;
+  readonly state: OrderState;
+}
+
+/** The orders that commits change without having submitted them. */
+export function ordersToLookUp(commits: readonly JournalledCommit[]): Pick<KnownOrder, 'account_id' | 'order_id'>[] {
+  const wanted = new Map<string, Pick<KnownOrder, 'account_id' | 'order_id'>>();
+  const submitted = new Set<string>();
+  for (const { accountId, events } of commits) {
+    for (const { event } of events) {
+      if (!isOrderEvent(event)) continue;
+      const key = orderKey(accountId, event.orderId);
+      if (event.type === 'order-submitted' || event.type === 'order-denied') submitted.add(key);
+      else if (!submitted.has(key)) wanted.set(key, { account_id: accountId, order_id: event.orderId });
+    }
+  }
+  return [...wanted.values()];
+}
+
+/** @param commits each account's in order of seq */
+export function projectionRows(commits: readonly JournalledCommit[], known: readonly KnownOrder[]): ProjectionRows {
+  const orders = new Map(
+    known.map(({ account_id, order_id, state }) => [
+      orderKey(account_id, order_id),
+      untouched(account_id, order_id, state),
+    ]),
+  );
+  const positions = new Map<string, object>();
+  const fills: object[] = [];
+  const ledger: object[] = [];
+  const lastSeqs = new Map<number, number>();
+  const commands = commits.map(({ accountId: account_id, commandId: command_id, digest, seq }) => ({
+    account_id,
+    command_id,
+    digest,
+    seq,
+  }));
+
+  for (const { accountId, seq, events } of commits) {
+    lastSeqs.set(accountId, seq);
+    events.forEach(({ event }, ordinal) => {
+      const at = { account_id: accountId, seq, ordinal, at: event.timeMicros };
+      if (isOrderEvent(event)) {
+        touch(orders, accountId, seq, event);
+        if (event.type === 'order-filled' || event.type === 'order-partially-filled')
+          fills.push({ ...at, ...fillRow(event) });
+      } else if (event.type === 'balance-changed') ledger.push({ ...at, ...ledgerRow(event) });
+      else if (event.type !== 'account-opened')
+        positions.set(orderKey(accountId, event.positionId), { ...at, ...positionRow(event) });
+    });
+  }
+
+  const touched = [...orders.values()].filter(({ seqs }) => seqs.length > 0);
+  return {
+    newOrders: touched.filter(({ terms }) => terms).map((order) => ({ ...order.terms, ...changeRow(order) })),
+    changedOrders: touched.filter(({ terms }) => !terms).map(changeRow),
+    fills,
+    ledger,
+    positions: [...positions.values()],
+    commands,
+    checkpoints: [...lastSeqs].map(([account_id, seq]) => ({
+      account_id,
+      seq,
+      working_orders: workingOrders(touched, account_id),
+    })),
+  };
+}
+
+/** An order on its way through the commits. `terms` only where these commits submitted it. */
+interface OrderChange {
+  readonly accountId: number;
+  readonly orderId: string;
+  readonly before: OrderState | undefined;
+  state: OrderState;
+  terms: object | undefined;
+  filledQuantity: bigint | undefined;
+  /** Sum of price × quantity over the fills in these commits. */
+  filledValue: bigint;
+  reason: string | undefined;
+  updatedMicros: number;
+  readonly seqs: number[];
+}
+
+function untouched(accountId: number, orderId: string, state: OrderState): OrderChange {
+  return {
+    ...{ accountId, orderId, before: state, state, terms: undefined, filledQuantity: undefined, filledValue: 0n },
+    ...{ reason: undefined, updatedMicros: 0, seqs: [] },
+  };
+}
+
+function touch(orders: Map<string, OrderChange>, accountId: number, seq: number, event: OrderEvent): void {
+  const key = orderKey(accountId, event.orderId);
+  if (event.type === 'order-submitted' || event.type === 'order-denied') {
+    const state = event.type === 'order-submitted' ? 'SUBMITTED' : 'DENIED';
+    orders.set(key, { ...untouched(accountId, event.orderId, state), before: undefined, terms: termsRow(event, seq) });
+  }
+  const order = orders.get(key);
+  if (!order) {
+    assert(event.type === 'order-report-quarantined', `${event.type} of ${event.orderId}, which was never submitted`);
+    return;
+  }
+  if (order.seqs.at(-1) !== seq) order.seqs.push(seq);
+  order.updatedMicros = event.timeMicros;
+  switch (event.type) {
+    case 'order-submitted':
+    case 'order-denied':
+    case 'order-report-quarantined':
+      return;
+    case 'order-rejected':
+    case 'order-canceled':
+      order.reason = event.reason;
+      break;
+    case 'order-partially-filled':
+    case 'order-filled':
+      order.filledQuantity = event.filledQuantity;
+      order.filledValue += event.price * event.quantity;
+      break;
+    case 'order-accepted':
+    case 'order-pending-cancel':
+    case 'order-expired':
+      break;
+  }
+  const next = transitions[order.state][event.type.slice('order-'.length) as OrderInput];
+  if (next !== 'ignored' && next !== 'quarantine') order.state = next;
+}
+
+function termsRow(event: Extract<OrderEvent, { type: 'order-submitted' | 'order-denied' }>, seq: number): object {
+  return {
+    number: seq,
+    client_order_id: event.clientOrderId,
+    symbol: event.symbol,
+    side: event.side,
+    type: event.orderType,
+    quantity: formatScaled(event.quantity, QUANTITY_SCALE),
+    limit_price: event.limitPrice === undefined ? null : formatScaled(event.limitPrice, PRICE_SCALE),
+    time_in_force: event.timeInForce,
+    source: event.source,
+    denial: event.type === 'order-denied' ? event.denial : null,
+    submitted_at: event.timeMicros,
+  };
+}
+
+function changeRow(order: OrderChange): object {
+  const filled = order.filledQuantity ?? (order.terms ? 0n : undefined);
+  return {
+    account_id: order.accountId,
+    order_id: order.orderId,
+    state: order.state,
+    filled_quantity: filled === undefined ? null : formatScaled(filled, QUANTITY_SCALE),
+    filled_value: formatScaled(order.filledValue, PRICE_SCALE + QUANTITY_SCALE),
+    // A broker may say anything; PostgreSQL's text holds all of Unicode but U+0000.
+    reason: order.reason?.replaceAll('\0', '\uFFFD') ?? null,
+    updated_at: order.updatedMicros,
+    seqs: order.seqs,
+  };
+}
+
+function fillRow(event: Extract<OrderEvent, { type: 'order-filled' | 'order-partially-filled' }>): object {
+  return {
+    fill_id: event.fillId,
+    order_id: event.orderId,
+    symbol: event.symbol,
+    side: event.side,
+    quantity: formatScaled(event.quantity, QUANTITY_SCALE),
+    price: formatScaled(event.price, PRICE_SCALE),
+    broker_at: event.brokerTimeMicros,
+  };
+}
+
+function ledgerRow(event: Extract<AccountEvent, { type: 'balance-changed' }>): object {
+  return {
+    reason: event.reason,
+    amount: formatScaled(event.amount, MONEY_SCALE),
+    balance: formatScaled(event.balance, MONEY_SCALE),
+    currency: event.currency,
+    order_id: event.orderId ?? null,
+    fill_id: event.fillId ?? null,
+    quote_amount: event.quoteAmount === undefined ? null : formatScaled(event.quoteAmount, COST_SCALE),
+    conversion_rate: event.conversionRate === undefined ? null : formatScaled(event.conversionRate, RATE_SCALE),
+  };
+}
+
+function positionRow(event: Extract<AccountEvent, { type: `position-${string}` }>): object {
+  return {
+    position_id: event.positionId,
+    symbol: event.symbol,
+    side: event.side,
+    state: event.type === 'position-closed' ? 'closed' : 'open',
+    quantity: formatScaled(event.quantity, QUANTITY_SCALE),
+    cost: formatScaled(event.cost, COST_SCALE),
+    average_price: formatScaled(event.averagePrice, PRICE_SCALE),
+  };
+}
+
+/** By how much the number of working orders of an account has changed. */
+function workingOrders(orders: readonly OrderChange[], accountId: number): number {
+  let change = 0;
+  for (const order of orders) {
+    if (order.accountId !== accountId) continue;
+    change += Number(isWorking(order.state)) - Number(order.before !== undefined && isWorking(order.before));
+  }
+  return change;
+}
+
+function isOrderEvent(event: AccountEvent): event is OrderEvent {
+  return event.type.startsWith('order-');
+}
+
+function orderKey(accountId: number, id: string): string {
+  return `${accountId}/${id}`;
+}
