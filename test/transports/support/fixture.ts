@@ -1,0 +1,195 @@
+/** Gateways on real ports of loopback, with two tenants and their accounts behind them, and a clock that stands still. */
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { QuoteBoard, type Quote } from '../../../actors/market/quote.ts';
+import type { PlatformTopics } from '../../../actors/trading/topics.ts';
+import { isAllowed } from '../../../config/roles.ts';
+import { silentLog, type Log } from '../../../runtime/actor.ts';
+import { VirtualClock } from '../../../runtime/clock.ts';
+import { EventBus } from '../../../runtime/event-bus.ts';
+import type { ActorRef } from '../../../runtime/ref.ts';
+import { hashApiKey, newApiKey } from '../../../transports/api-key.ts';
+import {
+  gatewayContext,
+  type Gateway,
+  type GatewayContext,
+  type GatewayLimits,
+} from '../../../transports/gateways/gateway.ts';
+import type { AccountEntry, HealthReport, Principal, Role, Services } from '../../../transports/services.ts';
+import { eurusd, usdjpy } from '../../support/instruments.ts';
+import { FakeAccount } from './fake-account.ts';
+
+const root = join(import.meta.dirname, '../../..');
+
+export const limits: GatewayLimits = {
+  http: {
+    bodyBytes: 65_536,
+    aiBodyBytes: 1_048_576,
+    rate: { perSecond: 100, burst: 200 },
+    rateKeys: 100,
+    keepAliveMs: 5_000,
+    requestMs: 5_000,
+  },
+  stream: {
+    ...{ maxPayloadBytes: 65_536, messagesPerSecond: 200, messageBurst: 400, channelsPerConnection: 200 },
+    ...{ authenticateWithinMs: 5_000, protocolErrors: 10, protocolErrorWindowMs: 10_000, heartbeatMs: 5_000 },
+    ...{ slowBytes: 65_536, slowRoundTripMs: 1_500, slowCloseBytes: 262_144, slowCloseAfterMs: 15_000 },
+  },
+  authentication: {
+    cachedPrincipals: 100,
+    cacheMs: 30_000,
+    cacheUnknownMs: 2_000,
+    failures: { perSecond: 1, burst: 20 },
+    addresses: 100,
+  },
+  ask: { deadlineMs: 1_000 },
+  shutdown: { drainMs: 1_000 },
+};
+
+export interface Fixture {
+  readonly clock: VirtualClock;
+  readonly bus: EventBus<PlatformTopics>;
+  readonly services: Services;
+  readonly context: GatewayContext;
+  readonly keys: Readonly<Record<Role | 'stranger', string>>;
+  /** demo-1 and demo-2 belong to the trader of `demo`, other-1 to the stranger of `other`. */
+  readonly accounts: Readonly<Record<string, FakeAccount>>;
+  /** Messages that were logged, with their level. */
+  readonly logged: { readonly level: string; readonly fields: object; readonly message: string }[];
+  readonly lookUps: { count: number; fails: Error | undefined };
+  readonly actors: Map<string, ActorRef<never>>;
+  quote(change?: Partial<Quote>): Quote;
+  setHealth(report: Partial<HealthReport>): void;
+  /** Starts a gateway on a free port and drains it when the test ends. */
+  start(make: (context: GatewayContext) => Promise<Gateway>): Promise<{ gateway: Gateway; port: number; url: string }>;
+}
+
+export function fixture(
+  change: { readonly limits?: GatewayLimits; readonly exposesInternals?: boolean } = {},
+): Fixture {
+  const clock = new VirtualClock(1_800_000_000_000_000);
+  const bus = new EventBus<PlatformTopics>((error) => {
+    throw error;
+  });
+  const quotes = new QuoteBoard();
+  const instruments = new Map([eurusd, usdjpy].map((instrument) => [instrument.symbol, instrument]));
+  const entries = [entryOf('demo', 1, 1, 'USD'), entryOf('demo', 1, 2, 'EUR'), entryOf('other', 2, 1, 'USD')];
+  const accounts = Object.fromEntries(
+    entries.map((entry) => [entry.account, new FakeAccount(entry, { clock, bus, quotes, instruments })]),
+  );
+  const actors = new Map<string, ActorRef<never>>(Object.values(accounts).map((account) => [account.path, account]));
+  const { keys, principals } = credentials();
+  const logged: Fixture['logged'] = [];
+  const lookUps: Fixture['lookUps'] = { count: 0, fails: undefined };
+  let health: HealthReport = {
+    status: 'pass',
+    isReady: true,
+    hasStarted: true,
+    reasons: [],
+    checks: { journal: { status: 'pass', sinceMicros: 0 } },
+  };
+
+  const accountsOf = ({ tenantId }: Principal) => entries.filter((entry) => entry.tenantId === tenantId);
+  const services: Services = {
+    ...{ version: '1.2.3', clock, bus, quotes, instruments, log: recordingLog(logged), accountsOf },
+    directory: { find: (path) => actors.get(path), list: () => [] },
+    quoteEpoch: (symbol) => `epoch-${symbol}`,
+    findPrincipal: async (hash) => {
+      lookUps.count += 1;
+      if (lookUps.fails) throw lookUps.fails;
+      return principals.get(hash.toString('hex'));
+    },
+    findAccount: (principal, account) => accountsOf(principal).find((entry) => entry.account === account),
+    history: {
+      orders: async (_account, query) => ({ items: [{ orderId: 'o-1-1', ...query }], nextCursor: 'next' }),
+      order: async (_account, orderId) => (orderId === 'o-1-1' ? { orderId, events: [] } : undefined),
+      fills: async () => ({ items: [] }),
+      ledger: async () => ({ items: [] }),
+      caughtUp: async () => true,
+    },
+    health: () => health,
+    supervisors: () => ({ status: 'operational', reasons: [], supervisors: [] }),
+    actors: () => [],
+    actorState: (path) => (path === '/tenants/demo/accounts/demo-1' ? { path, state: { balance: 1n } } : undefined),
+    services: () => [],
+    requestSignal: async (_principal, { symbol }) => ({
+      id: 's-1',
+      symbol,
+      signal: undefined,
+      json: { id: 's-1', symbol },
+    }),
+    findSignal: async () => undefined,
+    aiProviders: async () => [],
+    metrics: async () => 'up 1\n',
+    database: async () => ({ migrations: 1 }),
+    audit: () => {},
+  };
+  const context = gatewayContext({
+    ...{ services, isAllowed, limits: change.limits ?? limits },
+    folders: { web: join(root, 'transports/web'), errorPages: join(root, 'docs/errors') },
+    exposesInternals: () => change.exposesInternals ?? true,
+  });
+
+  return {
+    ...{ clock, bus, services, context, keys, accounts, logged, lookUps, actors },
+    quote(quoteChange = {}) {
+      const last = quotes.get(quoteChange.symbol ?? 'EURUSD');
+      const quote: Quote = {
+        ...{ symbol: 'EURUSD', bid: 108_012_000, ask: 108_014_000, timeMicros: clock.wallMicros() },
+        sequence: (last?.sequence ?? 0) + 1,
+        ...quoteChange,
+      };
+      quotes.set(quote);
+      bus.publish(`quotes:${quote.symbol}`, quote);
+      return quote;
+    },
+    setHealth(report) {
+      health = { ...health, ...report };
+    },
+    async start(make) {
+      const gateway = await make(context);
+      onTestFinished(() => gateway.drain());
+      const port = await gateway.listen('127.0.0.1', 0);
+      return { gateway, port, url: `http://127.0.0.1:${port}` };
+    },
+  };
+}
+
+function entryOf(tenant: string, tenantId: number, number: number, currency: string): AccountEntry {
+  return {
+    ...{
+      tenantId,
+      tenant,
+      accountId: tenantId * 10 + number,
+      account: `${tenant}-${number}`,
+      currency,
+      owner: `user-${tenant}`,
+    },
+    ...{ streamEpoch: `journal-${tenant}-${number}`, aiMayOrder: false },
+  };
+}
+
+function credentials(): { keys: Fixture['keys']; principals: Map<string, Principal> } {
+  const of = (role: Role, tenantId?: number, tenant?: string): [string, Principal] => [
+    newApiKey('test', tenantId ?? 0),
+    { subjectId: `${role}-${tenantId ?? 0}`, role, tenantId, tenant },
+  ];
+  const all = {
+    trader: of('trader', 1, 'demo'),
+    'tenant-admin': of('tenant-admin', 1, 'demo'),
+    'platform-admin': of('platform-admin'),
+    ops: of('ops'),
+    auditor: of('auditor'),
+    stranger: of('trader', 2, 'other'),
+  };
+  const keys = Object.fromEntries(Object.entries(all).map(([name, [key]]) => [name, key])) as Fixture['keys'];
+  return {
+    keys,
+    principals: new Map(Object.values(all).map(([key, principal]) => [hashApiKey(key).toString('hex'), principal])),
+  };
+}
+
+function recordingLog(logged: Fixture['logged']): Log {
+  const at = (level: string) => (fields: object, message: string) => void logged.push({ level, fields, message });
+  return { ...silentLog, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}

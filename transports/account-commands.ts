@@ -1,0 +1,138 @@
+/** The one path from a gateway to an account, shared by REST and sockets: find it, ask it, and tell what it came to. */
+import type { Account } from '../actors/trading/account.ts';
+import type { AccountCommand, AccountReply } from '../actors/trading/commands.ts';
+import type { OrderTerms } from '../actors/trading/events.ts';
+import type { TradingAccountMessage, TradingAccountRef } from '../actors/trading-account.ts';
+import { Retryable } from '../runtime/errors.ts';
+import type { DurableState } from '../runtime/event-sourced.ts';
+import { childPath } from '../runtime/path.ts';
+import { commandProblemOf, refuse, type Outcome } from './problems.ts';
+import type { AccountCommandResult, AccountEntry, Principal, Services } from './services.ts';
+
+export interface SubmitResult {
+  readonly orderId: string;
+  readonly clientOrderId: string;
+  readonly state: 'SUBMITTED';
+  /** The answer that the first of two equal commands got. */
+  readonly duplicate: boolean;
+}
+
+export interface CancelResult {
+  readonly orderId: string;
+  readonly state: 'PENDING_CANCEL';
+  readonly duplicate: boolean;
+}
+
+export class AccountCommands {
+  readonly #services: Pick<Services, 'directory' | 'findAccount' | 'log'>;
+  readonly #deadlineMs: number;
+
+  /** @param deadlineMs how long an account has to answer */
+  constructor(services: Pick<Services, 'directory' | 'findAccount' | 'log'>, deadlineMs: number) {
+    this.#services = services;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  /** Resolves when the order is durable. It is in its account's mailbox, or refused, when the call returns. */
+  async submit(
+    principal: Principal,
+    account: string,
+    terms: OrderTerms,
+    traceId: string,
+  ): Promise<Outcome<SubmitResult>> {
+    const answer = await this.#command(principal, account, { type: 'submit-order', ...terms }, traceId);
+    if (!answer.ok) return answer;
+    const { reply, duplicate } = answer.result;
+    if (reply.type !== 'order') return unexpected(reply);
+    const { orderId, clientOrderId, state, denial } = reply;
+    if (state === 'SUBMITTED') return { ok: true, result: { orderId, clientOrderId, state, duplicate } };
+    if (!denial) return unexpected(reply);
+    return { ok: false, problem: { ...denial, more: { orderId, clientOrderId, duplicate } } };
+  }
+
+  /** @param requestId the client's id for this request: the same again has no second effect */
+  async cancel(
+    principal: Principal,
+    account: string,
+    order: { readonly orderId: string; readonly requestId: string },
+    traceId: string,
+  ): Promise<Outcome<CancelResult>> {
+    const answer = await this.#command(principal, account, { type: 'cancel-order', ...order }, traceId);
+    if (!answer.ok) return answer;
+    const { reply, duplicate } = answer.result;
+    if (reply.type !== 'cancel') return unexpected(reply);
+    return { ok: true, result: { orderId: reply.orderId, state: reply.state, duplicate } };
+  }
+
+  /** What is durable of an account, and the seq of its last row. @throws Retryable and the errors of an ask */
+  async read(entry: AccountEntry): Promise<DurableState<Account>> {
+    const ref = this.#refOf(entry);
+    if (!ref) throw new AccountUnavailable(entry.account, 'it is not running');
+    const answer = await ref.ask({ type: 'read' }, { timeoutMs: this.#deadlineMs });
+    if ('type' in answer) throw new AccountUnavailable(entry.account, answer.reason);
+    return answer;
+  }
+
+  async #command(
+    principal: Principal,
+    account: string,
+    command: AccountCommand,
+    traceId: string,
+  ): Promise<Outcome<Extract<AccountCommandResult, { type: 'done' }>>> {
+    const entry = this.#services.findAccount(principal, account);
+    if (!entry) return refuse({ code: 'NOT_FOUND', detail: `there is no account ${account}` });
+    const ref = this.#refOf(entry);
+    if (!ref) return refuse({ code: 'NOT_READY', retryAfterMs: 1_000 });
+    try {
+      const message = { type: 'command', command, subjectId: principal.subjectId } as const;
+      const result = await ref.ask(message, { timeoutMs: this.#deadlineMs, traceId });
+      return outcomeOf(result);
+    } catch (error) {
+      const problem = commandProblemOf(error);
+      if (!(error instanceof Retryable)) this.#services.log.error({ err: error, traceId, account }, 'a command failed');
+      return refuse(problem);
+    }
+  }
+
+  #refOf({ tenant, account }: AccountEntry): TradingAccountRef | undefined {
+    const path = childPath(childPath(childPath('/tenants', tenant), 'accounts'), account);
+    return this.#services.directory.find<TradingAccountMessage>(path);
+  }
+}
+
+/** The account cannot be read now. */
+export class AccountUnavailable extends Retryable {
+  constructor(account: string, reason: string) {
+    super(`account ${account} cannot be read: ${reason}`, { retryAfterMs: 1_000 });
+  }
+}
+
+/** Lists are answered once they hold what the account had promised when it was asked. */
+export async function whenCaughtUp<Result>(
+  services: Pick<Services, 'history'>,
+  commands: AccountCommands,
+  entry: AccountEntry,
+  read: () => Promise<Result>,
+): Promise<Outcome<Result>> {
+  const { seq } = await commands.read(entry);
+  if (await services.history.caughtUp(entry, seq)) return { ok: true, result: await read() };
+  return refuse({ code: 'READ_MODEL_BEHIND', retryAfterMs: 1_000 });
+}
+
+function outcomeOf(result: AccountCommandResult): Outcome<Extract<AccountCommandResult, { type: 'done' }>> {
+  switch (result.type) {
+    case 'done': {
+      const { reply } = result;
+      if (reply.type !== 'refused') return { ok: true, result };
+      return refuse({ code: reply.code, ...(reply.figures ? { figures: reply.figures } : {}) });
+    }
+    case 'reused':
+      return refuse({ code: 'CLIENT_ORDER_ID_REUSED' });
+    case 'unavailable':
+      return refuse({ code: result.code, retryAfterMs: result.retryAfterMs });
+  }
+}
+
+function unexpected(reply: AccountReply): never {
+  throw new TypeError(`an account must not answer this command with ${reply.type}`);
+}

@@ -1,0 +1,23 @@
+/** 3001: everything that is public under one address, and the browser terminal. */
+import { createGateway, type Gateway, type GatewayContext } from './gateway.ts';
+import { accountRoutes } from './routes/accounts.ts';
+import { aiRoutes } from './routes/ai.ts';
+import { marketRoutes } from './routes/market.ts';
+import { orderRoutes } from './routes/orders.ts';
+import { platformRoutes } from './routes/platform.ts';
+import { webRoutes } from './routes/web.ts';
+
+export function apiGateway(context: GatewayContext): Promise<Gateway> {
+  return createGateway(context, {
+    service: 'api',
+    hasStreams: true,
+    routes(app) {
+      accountRoutes(app, context);
+      orderRoutes(app, context);
+      marketRoutes(app, context);
+      aiRoutes(app, context);
+      platformRoutes(app, context);
+      webRoutes(app, context.folders);
+    },
+  });
+}

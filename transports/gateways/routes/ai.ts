@@ -1,0 +1,53 @@
+/** Signals and the providers that give them. */
+import { z } from 'zod';
+import { candleIntervals } from '../../../actors/market/candle.ts';
+import { accountSlug, symbolText } from '../../codec.ts';
+import type { App } from '../../http.ts';
+import type { GatewayContext } from '../gateway.ts';
+import { callerOf, findAccount, sendNotFound } from './shared.ts';
+
+const signalBody = z.strictObject({
+  symbol: symbolText,
+  account: accountSlug.optional().describe('Where the signal may become an order.'),
+  interval: z.enum(candleIntervals).default('1m'),
+});
+const signalParams = z.strictObject({ id: z.string().min(1).max(64) });
+
+export function aiRoutes(app: App, { services }: GatewayContext): void {
+  const tags = ['ai'];
+
+  app.post(
+    '/api/v1/signals',
+    {
+      config: { action: 'signals:write' },
+      schema: { tags, summary: 'Ask for a decision on an instrument', body: signalBody },
+    },
+    async (request, reply) => {
+      const { symbol, account, interval } = request.body;
+      if (!services.instruments.has(symbol)) return sendNotFound(reply, `instrument ${symbol}`);
+      if (account !== undefined && !findAccount(services, request, account))
+        return sendNotFound(reply, `account ${account}`);
+      const question = { symbol, interval, ...(account === undefined ? {} : { account }) };
+      const decision = await services.requestSignal(callerOf(request), question, request.id);
+      return reply.code(201).header('location', `/api/v1/signals/${decision.id}`).send(decision.json);
+    },
+  );
+
+  app.get(
+    '/api/v1/signals/:id',
+    {
+      config: { action: 'signals:read' },
+      schema: { tags, summary: 'A decision with its votes and its cost', params: signalParams },
+    },
+    async (request, reply) => {
+      const decision = await services.findSignal(callerOf(request), request.params.id);
+      return decision ? decision.json : sendNotFound(reply, `signal ${request.params.id}`);
+    },
+  );
+
+  app.get(
+    '/api/v1/ai/providers',
+    { config: { action: 'signals:read' }, schema: { tags, summary: 'State, breaker and latency of each provider' } },
+    (request) => services.aiProviders(callerOf(request)).then((items) => ({ items })),
+  );
+}

@@ -1,0 +1,65 @@
+/** A look inside: services, supervisors, actors. */
+import { z } from 'zod';
+import { childPath, isWithin } from '../../../runtime/path.ts';
+import type { App } from '../../http.ts';
+import type { Principal } from '../../services.ts';
+import type { GatewayContext } from '../gateway.ts';
+import { callerOf, sendNotFound } from './shared.ts';
+
+const actorsQuery = z.strictObject({ root: z.string().startsWith('/').max(512).optional() });
+const actorParams = z.strictObject({ '*': z.string().min(1).max(512) });
+
+export function platformRoutes(app: App, { services }: GatewayContext): void {
+  const tags = ['platform'];
+
+  app.get(
+    '/api/v1/services',
+    { config: { action: 'services:read' }, schema: { tags, summary: 'The eight services and where they are' } },
+    () => ({ items: services.services() }),
+  );
+
+  app.get(
+    '/api/v1/supervisors/health',
+    { config: { action: 'health:read' }, schema: { tags, summary: 'The tree of supervisors, rolled up' } },
+    () => services.supervisors(),
+  );
+
+  app.get(
+    '/api/v1/actors',
+    {
+      config: { action: 'actors:read' },
+      schema: { tags, summary: 'The tree of actors, parents first', querystring: actorsQuery },
+    },
+    (request, reply) => {
+      const visible = visibleRoot(callerOf(request));
+      const { root = visible } = request.query;
+      if (!isWithin(root, visible)) return sendNotFound(reply, `actor ${root}`);
+      return { items: services.actors(root) };
+    },
+  );
+
+  app.get(
+    '/api/v1/actors/*',
+    {
+      config: { action: 'actors:read' },
+      schema: { tags, summary: 'One actor with what it shows of its state', params: actorParams },
+    },
+    (request, reply) => {
+      const path = `/${request.params['*']}`;
+      const found = isWithin(path, visibleRoot(callerOf(request))) ? services.actorState(path) : undefined;
+      return found === undefined
+        ? sendNotFound(reply, `actor ${path}`)
+        : reply.send(JSON.stringify(found, amountsAsText));
+    },
+  );
+}
+
+/** Who belongs to a tenant sees that tenant's part of the tree. */
+function visibleRoot({ tenant }: Principal): string {
+  return tenant === undefined ? '/' : childPath('/tenants', tenant);
+}
+
+/** Actors show scaled integers of their state as they are. */
+function amountsAsText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}

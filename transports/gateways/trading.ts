@@ -1,0 +1,16 @@
+/** 9000: orders, positions, accounts, market data. */
+import { createGateway, type Gateway, type GatewayContext } from './gateway.ts';
+import { accountRoutes } from './routes/accounts.ts';
+import { marketRoutes } from './routes/market.ts';
+import { orderRoutes } from './routes/orders.ts';
+
+export function tradingGateway(context: GatewayContext): Promise<Gateway> {
+  return createGateway(context, {
+    service: 'trading',
+    routes(app) {
+      accountRoutes(app, context);
+      orderRoutes(app, context);
+      marketRoutes(app, context);
+    },
+  });
+}

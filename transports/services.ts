@@ -1,0 +1,152 @@
+/** What the gateways are given by `bin/`: the actors by name, and plain functions. A gateway holds no state of the business. */
+import type { AccountCommandResult } from '../actors/trading-account.ts';
+import type { Signal } from '../actors/ai/signal.ts';
+import type { QuoteBoard } from '../actors/market/quote.ts';
+import type { Instrument } from '../actors/trading/instrument.ts';
+import type { PlatformTopics } from '../actors/trading/topics.ts';
+import type { Log } from '../runtime/actor.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Directory } from '../runtime/directory.ts';
+import type { EventBus } from '../runtime/event-bus.ts';
+import type { ActorInfo } from '../runtime/inspection.ts';
+
+export type Role = 'trader' | 'tenant-admin' | 'platform-admin' | 'ops' | 'auditor';
+
+export type ServiceName = 'api' | 'database' | 'data-bridge' | 'hub' | 'ai' | 'trading' | 'billing' | 'analytics';
+
+/** What routes ask for; `bin/` hands down which role may do what. */
+export type Action =
+  | 'market:read'
+  | 'accounts:read'
+  | 'orders:write'
+  | 'orders:cancel'
+  | 'signals:read'
+  | 'signals:write'
+  | 'actors:read'
+  | 'services:read'
+  | 'health:read'
+  | 'metrics:read';
+
+/** Who is asking. The tenant comes from the credential, never from the request. */
+export interface Principal {
+  /** Stable id of the credential's holder, for the journal and the audit log. */
+  readonly subjectId: string;
+  readonly role: Role;
+  /** Undefined for platform roles. */
+  readonly tenantId: number | undefined;
+  readonly tenant: string | undefined;
+}
+
+/** An account as the registry has it. */
+export interface AccountEntry {
+  readonly tenantId: number;
+  readonly tenant: string;
+  readonly accountId: number;
+  readonly account: string;
+  readonly currency: string;
+  /** Subject that owns it; traders see their own accounts only. */
+  readonly owner: string;
+  /** Identity of the account's journal: the epoch of its channels. */
+  readonly streamEpoch: string;
+  readonly aiMayOrder: boolean;
+}
+
+/** One page, newest first; `nextCursor` is absent on the last. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly nextCursor?: string;
+}
+
+/** Rows of the read models, as JSON that goes out as it is: decimal text, RFC 3339 times. */
+export interface History {
+  orders(account: AccountEntry, query: { state?: string; limit: number; cursor?: string }): Promise<Page<object>>;
+  /** With its full event history. */
+  order(account: AccountEntry, orderId: string): Promise<object | undefined>;
+  fills(account: AccountEntry, query: { limit: number; cursor?: string }): Promise<Page<object>>;
+  ledger(account: AccountEntry, query: { limit: number; cursor?: string }): Promise<Page<object>>;
+  /** Waits until the read models hold the account's journal up to `seq`; false after the time that the limits give. */
+  caughtUp(account: AccountEntry, seq: number): Promise<boolean>;
+}
+
+export type ComponentStatus = 'pass' | 'warn' | 'fail';
+
+export interface HealthReport {
+  readonly status: ComponentStatus;
+  /** Ready for traffic; `reasons` say why not. */
+  readonly isReady: boolean;
+  /** Everything needed at start has happened once. */
+  readonly hasStarted: boolean;
+  readonly reasons: readonly string[];
+  readonly checks: Readonly<
+    Record<string, { readonly status: ComponentStatus; readonly reason?: string; readonly sinceMicros: number }>
+  >;
+}
+
+export interface SignalDecision {
+  readonly id: string;
+  readonly symbol: string;
+  readonly signal: Signal | undefined;
+  /** The whole decision as JSON that goes out as it is: votes, cost, evidence, verdict, order. */
+  readonly json: object;
+}
+
+export interface SupervisorHealth {
+  readonly status: 'operational' | 'degraded' | 'down';
+  readonly reasons: readonly string[];
+  readonly supervisors: readonly {
+    readonly path: string;
+    readonly status: 'operational' | 'degraded' | 'down';
+    readonly reason?: string;
+  }[];
+}
+
+export interface ServiceEntry {
+  readonly service: string;
+  readonly host: string;
+  readonly port: number;
+  readonly state: 'up' | 'starting' | 'down';
+  readonly version: string;
+}
+
+export interface Services {
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly directory: Directory;
+  readonly bus: EventBus<PlatformTopics>;
+  readonly quotes: QuoteBoard;
+  readonly instruments: ReadonlyMap<string, Instrument>;
+  /** Epoch of the market channels of a symbol. */
+  quoteEpoch(symbol: string): string;
+  /** The holder of an API key, given its SHA-256. @throws a Retryable while it cannot be told */
+  findPrincipal(keyHash: Buffer): Promise<Principal | undefined>;
+  /** Accounts that the principal may see, by slug. */
+  accountsOf(principal: Principal): readonly AccountEntry[];
+  findAccount(principal: Principal, account: string): AccountEntry | undefined;
+  readonly history: History;
+  health(): HealthReport;
+  supervisors(): SupervisorHealth;
+  actors(root?: string): readonly ActorInfo[];
+  actorState(path: string): unknown;
+  services(): readonly ServiceEntry[];
+  /** Asks the tenant's AI router for a decision. @throws Retryable */
+  requestSignal(
+    principal: Principal,
+    request: { symbol: string; account?: string; interval: string },
+    traceId: string,
+  ): Promise<SignalDecision>;
+  findSignal(principal: Principal, id: string): Promise<SignalDecision | undefined>;
+  aiProviders(principal: Principal): Promise<readonly object[]>;
+  /** Numbers of the platform for /metrics, in prom-client's text format. */
+  metrics(): Promise<string>;
+  database(): Promise<object>;
+  audit(entry: {
+    tenantId: number | undefined;
+    subject: string;
+    action: string;
+    target: string;
+    details: object;
+  }): void;
+}
+
+export type { AccountCommandResult };
