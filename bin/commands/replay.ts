@@ -1,0 +1,99 @@
+/** `replay <file>`: recorded ticks through the platform's own price stream, accounts and paper broker. */
+import { type Command, InvalidArgumentError } from 'commander';
+import type { ReplaySummary } from '../replay.ts';
+
+interface Options {
+  readonly symbol: string;
+  readonly columns: string;
+  readonly date?: string;
+  readonly timezone: string;
+  readonly speed: number;
+  readonly orders?: string;
+  readonly resting: number;
+  readonly seed: number;
+  readonly durable?: true;
+  readonly json?: true;
+}
+
+export function register(program: Command): void {
+  program
+    .command('replay')
+    .description(
+      'run recorded ticks (CSV; also in gzip or zip) through a platform of their own, with an account of USD 100,000',
+    )
+    .argument('<file>', 'the recording')
+    .requiredOption('--symbol <symbol>', 'the instrument that was recorded')
+    .option('--columns <list>', 'what the columns hold: milliseconds or time, bid, ask, skip', 'time,bid,ask')
+    .option('--date <YYYY-MM-DD>', 'the day that milliseconds count from')
+    .option('--timezone <zone>', 'zone of the times: an offset such as -05:00, or an IANA name', 'UTC')
+    .option('--speed <factor>', 'seconds of the recording a second, or max', parseSpeed, Infinity)
+    .option('--orders <csv>', 'orders to send: a file with the header time,side,type,quantity,limitPrice,timeInForce')
+    .option('--resting <n>', 'seeded limit orders around the first quote', parseCount, 0)
+    .option('--seed <n>', 'seed of those orders', parseCount, 1)
+    .option('--durable', 'journal in a PostgreSQL of its own instead of in memory')
+    .option('--json', 'print the summary as JSON')
+    .addHelpText(
+      'after',
+      '\nExample:\n  aitrading replay ticks.csv.gz --symbol EURUSD --columns time,bid,ask --resting 100',
+    )
+    .action(run);
+}
+
+async function run(file: string, options: Options): Promise<void> {
+  const [{ replay }, { tradedInstruments }, { readTicks }, { Progress }, { openReplayJournal }, { readOrders }] =
+    await Promise.all([
+      import('../replay.ts'),
+      import('../instruments.ts'),
+      import('../../transports/drivers/tick-file.ts'),
+      import('../progress.ts'),
+      import('../replay-journal.ts'),
+      import('../replay-orders.ts'),
+    ]);
+  const { symbol, timezone, date, resting, seed, speed } = options;
+  const columns = options.columns.split(',') as Parameters<typeof readTicks>[0]['columns'];
+  const ticks = readTicks({ path: file, columns, timezone, ...(date === undefined ? {} : { date }) });
+  const instruments = tradedInstruments();
+  const orders = options.orders === undefined ? [] : readOrders(options.orders, symbol);
+  const journal = await openReplayJournal(options.durable ?? false, 1);
+  const progress = new Progress(`replaying ${symbol}`, ticks.totalBytes, { unit: 'bytes' });
+  try {
+    const summary = await replay({
+      ...{ instruments, symbol, ticks, orders, resting, seed, speed, ...journal },
+      onProgress: () => progress.report(ticks.readBytes),
+    });
+    progress.finish();
+    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : table(summary));
+  } finally {
+    progress.finish();
+    await journal.close();
+  }
+}
+
+function table(summary: ReplaySummary): string {
+  const count = (value: number): string => value.toLocaleString('en-US');
+  const rows: [string, string][] = [
+    ['ticks', count(summary.ticks)],
+    ['ticks/s', count(summary.ticksPerSecond)],
+    ['gaps', count(summary.gaps)],
+    ['crossed quotes', count(summary.crossedQuotes)],
+    ['orders', `${count(summary.orders)} (${count(summary.denied)} denied)`],
+    ['fills', `${count(summary.fills)} (${count(summary.fillsOnCrossedQuotes)} on crossed quotes)`],
+    ['end balance', summary.endBalance],
+    ['end equity', summary.endEquity],
+    ['state', summary.stateHash],
+  ];
+  return rows.map(([name, value]) => `${name.padEnd(16)}${value}\n`).join('');
+}
+
+function parseSpeed(text: string): number {
+  if (text === 'max') return Infinity;
+  const factor = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || factor <= 0)
+    throw new InvalidArgumentError('must be max or a number above 0, such as 60');
+  return factor;
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('must be a whole number, 0 to 999999');
+  return Number(text);
+}

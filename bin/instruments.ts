@@ -1,0 +1,30 @@
+/** The configured instruments as the rules want them: decimal text → scaled integers, crosses linked to their legs. */
+import { linkCrosses, type SimulatedInstrument } from '../actors/market/simulator.ts';
+import { parseScaled, PRICE_SCALE, QUANTITY_SCALE } from '../actors/trading/money.ts';
+import { instruments, type InstrumentConfig } from '../config/instruments.ts';
+
+/** By symbol, in the order of the configuration. */
+export function tradedInstruments(): ReadonlyMap<string, SimulatedInstrument> {
+  return new Map(linkCrosses(instruments.map(fromConfig)).map((instrument) => [instrument.symbol, instrument]));
+}
+
+function fromConfig({ simulator, ...terms }: InstrumentConfig): SimulatedInstrument {
+  return {
+    ...terms,
+    tickSize: scaled(terms.tickSize, PRICE_SCALE),
+    contractSize: scaled(terms.contractSize, 0),
+    minQuantity: scaled(terms.minQuantity, QUANTITY_SCALE),
+    maxQuantity: scaled(terms.maxQuantity, QUANTITY_SCALE),
+    quantityStep: scaled(terms.quantityStep, QUANTITY_SCALE),
+    referencePrice: scaled(simulator.referencePrice, PRICE_SCALE),
+    typicalSpreadTicks: simulator.typicalSpreadTicks,
+    dailyVolatility: simulator.dailyVolatility,
+  };
+}
+
+function scaled(text: string, scale: number): bigint {
+  const value = parseScaled(text, scale);
+  if (value === undefined)
+    throw new RangeError(`config/instruments.ts: ${text} is no decimal of at most ${scale} digits`);
+  return value;
+}

@@ -1,0 +1,281 @@
+/** Composes the platform and starts it: gateways listen at once, storage comes up behind them, readiness tells when all is there. */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { database, type DatabaseStep } from '../actors/database.ts';
+import { QuoteBoard } from '../actors/market/quote.ts';
+import { projector, type ProjectorMessage } from '../actors/projector.ts';
+import { accountPath, type TradingAccountMessage } from '../actors/trading-account.ts';
+import { decodePayload } from '../actors/trading/codec.ts';
+import type { AccountCommand } from '../actors/trading/commands.ts';
+import type { PlatformTopics } from '../actors/trading/topics.ts';
+import type { Config } from '../config/config.ts';
+import type { Limits } from '../config/limits.ts';
+import type { Log } from '../runtime/actor.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { Terminal } from '../runtime/errors.ts';
+import { EventBus } from '../runtime/event-bus.ts';
+import { Readiness } from '../runtime/readiness.ts';
+import { StartFailed, type AnyWorkerSpec } from '../runtime/spec.ts';
+import { createSystem } from '../runtime/system.ts';
+import { gateways } from '../supervisors/gateways.ts';
+import { operations } from '../supervisors/operations.ts';
+import { platform as platformTree } from '../supervisors/platform.ts';
+import { storage as storageTree } from '../supervisors/storage.ts';
+import { tenants as tenantsTree, tenantsPath } from '../supervisors/tenants.ts';
+import { lockHome } from '../transports/drivers/home-lock.ts';
+import { createLocalModel } from '../transports/drivers/local-model.ts';
+import { migrate } from '../transports/drivers/migrations.ts';
+import { createPaperBroker } from '../transports/drivers/paper-broker.ts';
+import { claimAllSlots, type Ownership } from '../transports/drivers/postgres-ownership.ts';
+import { appendAudit } from '../transports/drivers/postgres-audit.ts';
+import { accountsToStart, applyCommits, checkpoints } from '../transports/drivers/postgres-projection.ts';
+import { findCommand, saveSignal } from '../transports/drivers/postgres-read-models.ts';
+import { tradedInstruments } from './instruments.ts';
+import { PortUnavailable } from '../transports/http.ts';
+import { gatewaySpecs, type GatewayAddress } from './gateways.ts';
+import { Failure } from './failure.ts';
+import { Registry } from './registry.ts';
+import { simulatedSource } from './simulated-source.ts';
+import { demoAccounts, seedDemo, type SeededAccount } from './seed.ts';
+import { createServices, decisionJson } from './services.ts';
+import { auditSpec, journalWriterSpec, marketSubtree, tenantChildren, type Stage } from './stage.ts';
+import { openStorage } from './storage.ts';
+
+export interface PlatformOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** A fault that only an operator can mend, in one line. The process should end. */
+  onFatal(message: string): void;
+  /** Bounds other than the configuration's, for benchmarks and tests. */
+  readonly limits?: Partial<Limits>;
+  /** More demo accounts, `bench-1` and on, with USD 1,000,000 each. */
+  readonly seedAccounts?: number;
+}
+
+export interface Platform {
+  readonly addresses: readonly GatewayAddress[];
+  /** Resolves when it is ready for the first time. */
+  readonly ready: Promise<void>;
+  /** Drains: no new orders, open requests answered, sockets closed, journal flushed. May be called twice. */
+  stop(): Promise<void>;
+}
+
+export const version = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
+
+/** Scaled by 10^8: confidence of at least 0.6, and a tenth of a lot an order. */
+const aiGuard = { minConfidence: 60_000_000n, quantity: 10_000_000n };
+
+/** @throws HomeInUse, HomeNotWritable, or the error of a gateway that cannot listen: nothing is left running */
+export async function startPlatform(options: PlatformOptions): Promise<Platform> {
+  const { config, log } = options;
+  const home = resolve(config.home);
+  const limits: Limits = { ...config.limits, ...options.limits };
+  const lock = lockHome(home);
+  const clock = systemClock;
+  const readiness = new Readiness(clock, ['database', 'platform']);
+  const bus = new EventBus<PlatformTopics>((error, topic) => log.error({ error, topic }, 'a subscriber failed'));
+  const quotes = new QuoteBoard();
+  const instruments = tradedInstruments();
+  const broker = createPaperBroker({ clock, quotes, instrument: (symbol) => instruments.get(symbol) });
+  bus.subscribe('quotes', (quote) => broker.onQuote(quote));
+  const storage = openStorage({ home, external: config.database, log });
+  const registry = new Registry();
+  const system = createSystem({ name: 'aitrading', clock, log });
+  let ownership: Ownership | undefined;
+  system.events.subscribe('lifecycle', ({ type, path }) => {
+    if (type === 'gave-up' && path === '/')
+      options.onFatal('the platform gave up: its parts failed too often, see the log');
+  });
+
+  const projectorRef = () => {
+    const ref = system.find<ProjectorMessage>('/storage/projector');
+    if (!ref) throw new Error('the projector is not there');
+    return ref;
+  };
+  const caughtUp = (key: { tenantId: number; entityId: number }, seq: number, withinMs: number): Promise<boolean> =>
+    projectorRef().ask({ type: 'wait-for', key, seq, withinMs }, { timeoutMs: withinMs + 1_000 });
+
+  const stage: Stage = {
+    ...{
+      system,
+      bus,
+      quotes,
+      instruments,
+      journal: storage.journal,
+      broker,
+      limits,
+      risk: config.risk,
+      guard: aiGuard,
+    },
+    marketEpoch: clock.wallMicros().toString(36),
+    epochOf: (slot) => ownership?.epochOf(slot),
+    async lookUpCommand(key, commandId, throughSeq) {
+      if (!(await caughtUp(key, throughSeq, limits.http.readYourWritesWaitMs)))
+        throw new Error('the read models are behind');
+      return findCommand(storage.database(), key, commandId);
+    },
+  };
+  const tenantServices = {
+    providers: [createLocalModel({ clock })],
+    saveDecision: (tenantId: number, decision: Parameters<typeof decisionJson>[0]) =>
+      saveSignal(storage.database(), tenantId, {
+        signalId: decision.id,
+        timeMicros: decision.timeMicros,
+        body: decisionJson(decision, instruments),
+      }),
+    writeAudit: (entries: Parameters<typeof appendAudit>[1]) => appendAudit(storage.database(), entries),
+  };
+
+  const ask = { timeoutMs: limits.ask.deadlineMs };
+  const steps: DatabaseStep[] = [
+    {
+      doing: config.database ? 'connecting to the database' : 'starting the embedded database',
+      run: async () => {
+        await storage.open();
+        await storage.ping();
+      },
+    },
+    {
+      doing: 'applying migrations',
+      run: async () => {
+        await migrate(storage.database());
+      },
+    },
+    {
+      doing: 'claiming the journal',
+      run: async () => {
+        ownership = await claimAllSlots(storage.database(), { nodeId: hostname(), version });
+      },
+    },
+    {
+      doing: 'seeding the demo tenant',
+      run: async () => (config.isProduction ? undefined : seedDemo(storage, home, seeded)),
+    },
+    { doing: 'starting the tenants', run: startTenants },
+    { doing: 'opening the demo accounts', run: async () => (config.isProduction ? undefined : openAccounts()) },
+    { doing: 'starting accounts with orders or positions', run: resumeAccounts },
+  ];
+  const seeded: SeededAccount[] = [
+    ...demoAccounts,
+    ...Array.from({ length: options.seedAccounts ?? 0 }, (_, i) => ({
+      ...{ slug: `bench-${i + 1}`, currency: 'USD', leverage: 30, aiMayOrder: false, deposit: 1_000_000n * 10n ** 8n },
+    })),
+  ];
+
+  async function startTenants(): Promise<void> {
+    for (const tenant of await registry.load(storage.database())) {
+      const last = await storage.journal.lastSeqs(tenant.tenantId);
+      const projected = await checkpoints(storage.database(), tenant.tenantId);
+      for (const { account, accountId } of tenant.accounts.values()) {
+        const follow = { tenantId: tenant.tenantId, tenant: tenant.tenant, accountId, account };
+        const [checkpoint, lastSeq] = [projected.get(accountId) ?? 0, last.get(accountId) ?? 0];
+        projectorRef().tell({ type: 'follow', account: follow, checkpoint, lastSeq }, { control: true });
+      }
+      if (!system.find(`${tenantsPath}/${tenant.tenant}`))
+        await system.spawn(tenantsPath, tenantChildren(stage, tenant, tenantServices));
+    }
+    // Which accounts have something working is read from the read models, so these must hold all of the journal.
+    await projectorRef().ask({ type: 'wait-until-caught-up' }, { timeoutMs: 600_000 });
+  }
+
+  /** Each account is opened by commands, so that its first money is in its journal like all other. Repeated, they change nothing. */
+  async function openAccounts(): Promise<void> {
+    await Promise.all(
+      seeded.map(async ({ slug, currency, leverage, aiMayOrder, deposit }) => {
+        await command(slug, { type: 'open-account', currency, oms: 'netting', leverage, aiMayOrder });
+        await command(slug, { type: 'deposit', reference: 'seed', amount: deposit });
+      }),
+    );
+  }
+
+  async function command(account: string, toDo: AccountCommand): Promise<void> {
+    const ref = system.find<TradingAccountMessage>(accountPath('demo', account));
+    const result = await ref?.ask({ type: 'command', command: toDo, subjectId: 'system' }, ask);
+    if (result?.type !== 'done')
+      throw new Error(`account ${account}: ${toDo.type} was not done (${result?.type ?? 'no such account'})`);
+  }
+
+  async function resumeAccounts(): Promise<void> {
+    for (const { tenantId, tenant, accounts } of registry.tenants()) {
+      const outstanding = new Set(await accountsToStart(storage.database(), tenantId));
+      const refs = [...accounts.values()]
+        .filter(({ accountId }) => outstanding.has(accountId))
+        .map(({ account }) => system.find<TradingAccountMessage>(accountPath(tenant, account)));
+      await Promise.all(refs.map(async (ref) => ref?.ask({ type: 'read' }, ask)));
+    }
+    readiness.set('platform', 'ready');
+  }
+
+  const databaseSpec: AnyWorkerSpec = {
+    ...{ id: 'database', kind: 'database', shutdownMs: limits.shutdown.drainMs },
+    behavior: database({
+      ...{ readiness, steps, ping: () => storage.ping(), pingMs: limits.database.pingMs },
+      isFatal: (error) => error instanceof Terminal,
+      onFatal: (error) => options.onFatal(error instanceof Error ? error.message : String(error)),
+      retry: { firstMs: limits.database.retryFirstMs, maxMs: limits.database.retryMaxMs },
+    }),
+  };
+  const projectorSpec: AnyWorkerSpec = {
+    ...{ id: 'projector', kind: 'projector', mailbox: { capacity: limits.mailbox.projector, whenFull: 'reject' } },
+    behavior: projector({
+      ...{ bus, read: (key, afterSeq) => storage.journal.read(key, afterSeq) },
+      models: { apply: (commits) => applyCommits(storage.database(), commits) },
+      decode: (account, { seq, commandId, digest, payload }) => ({
+        ...{ ...account, seq, commandId, digest },
+        events: decodePayload(payload).events.map((event) => ({ event })),
+      }),
+      limits: limits.projector,
+    }),
+  };
+  const market = marketSubtree(stage, (symbol) => simulatedSource(instruments.get(symbol)!, config.simulator));
+  const services = createServices({ ...{ stage, storage, registry, readiness, config, version, caughtUp, log } });
+  const { specs, addresses } = gatewaySpecs({ config, limits, services });
+
+  async function stop(): Promise<void> {
+    await system.stop();
+    await storage.close();
+    lock.release();
+  }
+  let stopping: Promise<void> | undefined;
+
+  try {
+    await system.start(
+      platformTree({
+        storage: storageTree(databaseSpec, journalWriterSpec(stage), projectorSpec),
+        ...{ market, tenants: tenantsTree() },
+        operations: operations([auditSpec(tenantServices.writeAudit, limits)]),
+        gateways: gateways(specs),
+      }),
+    );
+  } catch (error) {
+    await stop();
+    throw startFault(error);
+  }
+  for (const name of unusedSettings(config))
+    log.warn({ setting: name }, 'this build has no driver for it: the setting has no effect');
+  return { addresses, ready: readiness.whenReady(), stop: () => (stopping ??= stop()) };
+}
+
+/** A gateway that cannot listen is for the operator to mend; whatever else keeps the tree from starting is a fault of ours. */
+function startFault(error: unknown): unknown {
+  const cause = error instanceof StartFailed ? error.cause : error;
+  if (!(cause instanceof PortUnavailable)) return error;
+  return new Failure(`${cause.message}; PORT_OFFSET moves all eight ports`, { cause });
+}
+
+function unusedSettings({ redis, natsUrl, ai, mt5, midtrans }: Config): string[] {
+  const settings: Record<string, unknown> = {
+    ...{
+      REDIS_HOST: redis,
+      NATS_URL: natsUrl,
+      OPENAI_API_KEY: ai.openai,
+      ANTHROPIC_API_KEY: ai.anthropic,
+      GOOGLE_AI_API_KEY: ai.google,
+    },
+    ...{ OLLAMA_HOST: ai.ollamaUrl, MT5_SERVER: mt5, MIDTRANS_SERVER_KEY: midtrans },
+  };
+  return Object.keys(settings).filter((name) => settings[name] !== undefined);
+}

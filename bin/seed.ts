@@ -1,0 +1,96 @@
+/** The demo tenant: what a newcomer finds on the first start, with credentials in a file that only the owner can read. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { newApiKey } from '../transports/api-key.ts';
+import { putCredential } from '../transports/drivers/postgres-credentials.ts';
+import { provisionTenant, registerAccount } from '../transports/drivers/provisioning.ts';
+import type { Role } from '../config/roles.ts';
+import type { Storage } from './storage.ts';
+
+export interface SeededAccount {
+  readonly slug: string;
+  readonly currency: string;
+  readonly leverage: number;
+  readonly aiMayOrder: boolean;
+  /** In account currency, scaled by 10^8. */
+  readonly deposit: bigint;
+}
+
+interface DemoCredential {
+  readonly email: string;
+  readonly apiKey: string;
+}
+
+const people = {
+  trader: { role: 'trader', email: 'trader@demo.example' },
+  tenantAdmin: { role: 'tenant-admin', email: 'admin@demo.example' },
+  platformAdmin: { role: 'platform-admin', email: 'platform@demo.example' },
+  ops: { role: 'ops', email: 'ops@demo.example' },
+  auditor: { role: 'auditor', email: 'auditor@demo.example' },
+} as const satisfies Record<string, { role: Role; email: string }>;
+
+type Person = keyof typeof people;
+type DemoCredentials = { readonly tenant: string; readonly accounts: readonly string[] } & Record<
+  Person,
+  DemoCredential
+>;
+
+const tenant = { slug: 'demo', name: 'Demo' };
+const ofTheTenant: readonly Person[] = ['trader', 'tenantAdmin'];
+const unit = 10n ** 8n;
+
+export const demoAccounts: readonly SeededAccount[] = [
+  { slug: 'demo-1', currency: 'USD', leverage: 30, aiMayOrder: false, deposit: 100_000n * unit },
+  { slug: 'demo-2', currency: 'EUR', leverage: 30, aiMayOrder: true, deposit: 50_000n * unit },
+];
+
+export function credentialsPath(home: string): string {
+  return join(home, 'demo-credentials.json');
+}
+
+/**
+ * Registers the demo tenant, its accounts and its keys; may run at every start.
+ * The file comes first and is what the database is made to agree with, so a crash in between locks nobody out.
+ * Money is not given here: opening an account is a command to its actor.
+ */
+export async function seedDemo(storage: Storage, home: string, accounts: readonly SeededAccount[]): Promise<void> {
+  const database = storage.database();
+  const { tenantId } = await provisionTenant(database, tenant);
+  const credentials = readCredentials(home) ?? writeCredentials(home, tenantId, accounts);
+  for (const { slug, currency, leverage, aiMayOrder } of accounts) {
+    await registerAccount(database, tenantId, {
+      slug,
+      currency,
+      oms: 'netting',
+      leverage,
+      aiMayOrder,
+      owner: people.trader.email,
+    });
+  }
+  for (const person of Object.keys(people) as Person[]) {
+    const { role, email } = people[person];
+    const hash = createHash('sha256').update(credentials[person].apiKey).digest();
+    const keyTenant = ofTheTenant.includes(person) ? tenantId : null;
+    await putCredential(database, { hash, tenantId: keyTenant, keyId: email, role, scopes: [], name: `demo ${role}` });
+  }
+}
+
+function readCredentials(home: string): DemoCredentials | undefined {
+  const path = credentialsPath(home);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as DemoCredentials) : undefined;
+}
+
+function writeCredentials(home: string, tenantId: number, accounts: readonly SeededAccount[]): DemoCredentials {
+  const keys = Object.fromEntries(
+    (Object.keys(people) as Person[]).map((person) => {
+      const apiKey = newApiKey('demo', ofTheTenant.includes(person) ? tenantId : 0);
+      return [person, { email: people[person].email, apiKey }];
+    }),
+  ) as Record<Person, DemoCredential>;
+  const credentials: DemoCredentials = { tenant: tenant.slug, accounts: accounts.map(({ slug }) => slug), ...keys };
+  const path = credentialsPath(home);
+  writeFileSync(`${path}.new`, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+  return credentials;
+}

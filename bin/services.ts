@@ -1,0 +1,175 @@
+/** What the gateways are given: actors by name, and plain functions over the registry, the read models and the tree. */
+import { decisionView } from '../actors/ai/decision-view.ts';
+import { routerPath, type AiRouterMessage, type Decision } from '../actors/ai-router.ts';
+import { providerPath, type AiProviderMessage } from '../actors/ai-provider.ts';
+import type { AuditLogMessage } from '../actors/audit-log.ts';
+import type { CandleInterval } from '../actors/market/candle.ts';
+import { tenantPath } from '../actors/tenant.ts';
+import type { Instrument } from '../actors/trading/instrument.ts';
+import type { Config } from '../config/config.ts';
+import { services as serviceMap, serviceNames } from '../config/ports.ts';
+import { roles, type Role } from '../config/roles.ts';
+import type { Log } from '../runtime/actor.ts';
+import type { Readiness } from '../runtime/readiness.ts';
+import { treeHealth } from '../supervisors/health.ts';
+import { findCredential } from '../transports/drivers/postgres-credentials.ts';
+import { getOrder, getSignal, listFills, listLedger, listOrders } from '../transports/drivers/postgres-read-models.ts';
+import { platformMetrics } from '../transports/metrics.ts';
+import type { AccountEntry, HealthReport, Principal, Services, SignalDecision } from '../transports/services.ts';
+import type { Registry } from './registry.ts';
+import type { Stage } from './stage.ts';
+import type { Storage } from './storage.ts';
+
+export interface ServicesOptions {
+  readonly stage: Stage;
+  readonly storage: Storage;
+  readonly registry: Registry;
+  readonly readiness: Readiness;
+  readonly config: Config;
+  readonly version: string;
+  readonly log: Log;
+  caughtUp(key: { tenantId: number; entityId: number }, seq: number, withinMs: number): Promise<boolean>;
+}
+
+export function createServices({
+  stage,
+  storage,
+  registry,
+  readiness,
+  config,
+  version,
+  log,
+  caughtUp,
+}: ServicesOptions): Services {
+  const { system, bus, quotes, instruments, limits } = stage;
+  const { clock } = system;
+  const ask = { timeoutMs: limits.ask.deadlineMs };
+  const find = (symbol: string): Instrument | undefined => instruments.get(symbol);
+  const metrics = platformMetrics({ system, readiness });
+
+  async function findPrincipal(keyHash: Buffer): Promise<Principal | undefined> {
+    const found = await findCredential(storage.database(), keyHash);
+    const nowMs = clock.wallMicros() / 1000;
+    if (!found || found.revokedAt || (found.expiresAt && found.expiresAt.getTime() <= nowMs) || !isRole(found.role))
+      return undefined;
+    const { keyId, role, tenantId, tenantSlug } = found;
+    return { subjectId: keyId, role, tenantId: tenantId ?? undefined, tenant: tenantSlug ?? undefined };
+  }
+
+  async function requestSignal(
+    principal: Principal,
+    request: { symbol: string; account?: string; interval: string },
+    traceId: string,
+  ): Promise<SignalDecision> {
+    const ref = principal.tenant === undefined ? undefined : system.find<AiRouterMessage>(routerPath(principal.tenant));
+    if (!ref) throw new Error('this tenant has no AI router');
+    const { symbol, account } = request;
+    const interval = request.interval as CandleInterval;
+    const asked = { symbol, interval, subjectId: principal.subjectId, ...(account === undefined ? {} : { account }) };
+    const decision = await ref.ask(
+      { type: 'request-signal', request: asked },
+      { timeoutMs: ask.timeoutMs * 2, traceId },
+    );
+    return {
+      id: decision.id,
+      symbol,
+      signal: decision.signal?.ok ? decision.signal.signal : undefined,
+      json: decisionJson(decision, instruments),
+    };
+  }
+
+  async function findSignal(principal: Principal, id: string): Promise<SignalDecision | undefined> {
+    if (principal.tenantId === undefined) return undefined;
+    const json = await getSignal(storage.database(), principal.tenantId, id);
+    return json && { id, symbol: (json as { symbol: string }).symbol, signal: undefined, json };
+  }
+
+  return {
+    ...{ version, clock, log, directory: system, bus, quotes, instruments },
+    quoteEpoch: () => stage.marketEpoch,
+    findPrincipal,
+    accountsOf: (principal) => registry.accountsOf(principal),
+    findAccount: (principal, account) => registry.findAccount(principal, account),
+    history: {
+      orders: (account, query) => listOrders(storage.database(), { ...idsOf(account), ...query }, find),
+      order: (account, orderId) => getOrder(storage.database(), { ...idsOf(account), orderId }, find),
+      fills: (account, query) => listFills(storage.database(), { ...idsOf(account), ...query }, find),
+      ledger: (account, query) => listLedger(storage.database(), { ...idsOf(account), ...query }),
+      caughtUp: ({ tenantId, accountId }, seq) =>
+        caughtUp({ tenantId, entityId: accountId }, seq, limits.http.readYourWritesWaitMs),
+    },
+    health: () => health(readiness),
+    supervisors: () => treeHealth(system.inspect()),
+    actors: (root) => system.inspect(root),
+    actorState: (path) => system.inspectState(path),
+    services: () =>
+      serviceNames.map((service) => ({
+        service,
+        host: serviceMap[service].reach === 'public' ? config.publicHost : config.internalHost,
+        port: config.ports[service],
+        state: readiness.isReady ? 'up' : 'starting',
+        version,
+      })),
+    requestSignal,
+    findSignal,
+    async aiProviders({ tenant }) {
+      if (tenant === undefined) return [];
+      const refs = system
+        .list(providerPath(tenant, '').slice(0, -1))
+        .map((path) => system.find<AiProviderMessage>(path))
+        .filter((ref) => ref !== undefined);
+      return Promise.all(refs.map((ref) => ref.ask({ type: 'get-meter' }, ask)));
+    },
+    metrics,
+    async database() {
+      const { rows } = await storage.database().query<{ schema: string; tables: number; bytes: number }>(
+        `select n.nspname as schema, count(*)::int as tables, sum(pg_total_relation_size(c.oid))::bigint as bytes
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           where c.relkind = 'r' and (n.nspname = 'platform' or n.nspname like 't\\_%') group by 1 order by 1`,
+      );
+      const migrations = await storage
+        .database()
+        .query(
+          'select schema_name as schema, max(version) as version, count(*)::int as applied from platform.migration group by 1 order by 1',
+        );
+      return { schemas: rows, migrations: migrations.rows };
+    },
+    audit({ tenantId, ...entry }) {
+      const tenant = tenantId === undefined ? undefined : registry.tenant(tenantId);
+      const path = tenant ? `${tenantPath(tenant.tenant)}/audit` : '/operations/audit';
+      system
+        .find<AuditLogMessage>(path)
+        ?.tell({ type: 'record', entry: { tenantId, timeMicros: clock.wallMicros(), ...entry } });
+    },
+  };
+}
+
+export function decisionJson(decision: Decision, instruments: ReadonlyMap<string, Instrument>): object {
+  const { order } = decision;
+  const answer = order?.type === 'done' ? { ...order.reply, duplicate: order.duplicate } : order;
+  return decisionView(decision, instruments.get(decision.request.symbol)?.digits ?? 8, answer);
+}
+
+function health(readiness: Readiness): HealthReport {
+  const checks = Object.fromEntries(
+    [...readiness.components].map(([name, { state, reason, sinceMicros }]) => [
+      name,
+      {
+        status: state === 'ready' ? 'pass' : state === 'starting' ? 'warn' : 'fail',
+        ...(reason === undefined ? {} : { reason }),
+        sinceMicros,
+      },
+    ]),
+  ) as HealthReport['checks'];
+  const states = Object.values(checks).map(({ status }) => status);
+  const status = states.includes('fail') ? 'fail' : states.includes('warn') ? 'warn' : 'pass';
+  return { status, isReady: readiness.isReady, hasStarted: readiness.hasStarted, reasons: readiness.reasons, checks };
+}
+
+function isRole(role: string): role is Role {
+  return (roles as readonly string[]).includes(role);
+}
+
+function idsOf({ tenantId, accountId }: AccountEntry): { tenantId: number; accountId: number } {
+  return { tenantId, accountId };
+}

@@ -1,0 +1,176 @@
+/** What the actors of one node share, and how the cast is set on it: the platform and a replay use the same. */
+import { randomBytes } from 'node:crypto';
+import { auditLog, type AuditEntry } from '../actors/audit-log.ts';
+import { aiProvider, providerPath, type AiProviderMessage } from '../actors/ai-provider.ts';
+import { aiRouter, type Decision } from '../actors/ai-router.ts';
+import type { GuardInput } from '../actors/ai/guard.ts';
+import type { AiProvider } from '../actors/ai/provider.ts';
+import { brokerSession, type BrokerSessionMessage } from '../actors/broker-session.ts';
+import type { QuoteBoard } from '../actors/market/quote.ts';
+import { journalWriter, type JournalWriterMessage } from '../actors/journal-writer.ts';
+import { pricePath, priceStream, type PriceStreamMessage, type PriceStreamSpec } from '../actors/price-stream.ts';
+import { tenant as tenantActor, type RegisteredAccount, type Tenant } from '../actors/tenant.ts';
+import { accountPath, outstanding, tradingAccount, type TradingAccountMessage } from '../actors/trading-account.ts';
+import type { AccountReply } from '../actors/trading/commands.ts';
+import type { Instrument } from '../actors/trading/instrument.ts';
+import type { PlatformTopics } from '../actors/trading/topics.ts';
+import type { Limits, RiskLimits } from '../config/limits.ts';
+import type { EventBus } from '../runtime/event-bus.ts';
+import type { EntityKey, Journal } from '../runtime/journal.ts';
+import type { ActorRef } from '../runtime/ref.ts';
+import type { AnyWorkerSpec, SupervisorSpec } from '../runtime/spec.ts';
+import type { ActorSystem } from '../runtime/system.ts';
+import { marketData } from '../supervisors/market-data.ts';
+import { tenantSubtree } from '../supervisors/tenant.ts';
+import { trading } from '../supervisors/trading.ts';
+import type { PaperBroker } from '../transports/drivers/paper-broker.ts';
+
+export interface Stage {
+  readonly system: ActorSystem;
+  readonly bus: EventBus<PlatformTopics>;
+  readonly quotes: QuoteBoard;
+  /** Epoch of the market channels: new with every process, opaque. */
+  readonly marketEpoch: string;
+  readonly instruments: ReadonlyMap<string, Instrument>;
+  readonly journal: Journal;
+  readonly broker: PaperBroker;
+  /** The epoch under which this node owns a slot. */
+  epochOf(slot: number): number | undefined;
+  /** See EventSourcedSpec.lookUpCommand. */
+  lookUpCommand(
+    key: EntityKey,
+    commandId: string,
+    throughSeq: number,
+  ): Promise<{ digest: string; seq: number; reply: AccountReply } | undefined>;
+  readonly limits: Limits;
+  readonly risk: RiskLimits;
+  /** What AI advice must hold before it becomes an order. */
+  readonly guard: GuardInput['limits'];
+}
+
+const writerPath = '/storage/journal-writer';
+
+export function journalWriterSpec({ journal, limits }: Pick<Stage, 'journal' | 'limits'>): AnyWorkerSpec {
+  return {
+    ...{ id: 'journal-writer', kind: 'journal-writer' },
+    behavior: journalWriter(journal, limits.journal),
+    // Accounts have their own bound on what is in flight; the writer's queue refuses with a reason, so the mailbox must not come first.
+    mailbox: { capacity: limits.journal.queueEntries * 2, whenFull: 'reject' },
+  };
+}
+
+/** @param sourceOf where a stream is to ask for its prices; undefined where it is told them */
+export function marketSubtree(stage: Stage, sourceOf: (symbol: string) => PriceStreamSpec['source']): SupervisorSpec {
+  const streams = [...stage.instruments.keys()].map((symbol): AnyWorkerSpec => {
+    const source = sourceOf(symbol);
+    return {
+      ...{ id: symbol, kind: 'price-stream' },
+      behavior: priceStream({
+        ...{ symbol, board: stage.quotes, bus: stage.bus, gapMs: stage.limits.market.gapMs },
+        ...(source ? { source } : {}),
+      }),
+      mailbox: { capacity: stage.limits.mailbox.priceStream, whenFull: 'drop-oldest' },
+    };
+  });
+  return marketData(streams);
+}
+
+export function accountSubtree(
+  stage: Stage,
+  tenant: Pick<Tenant, 'tenantId' | 'tenant'>,
+  account: RegisteredAccount,
+): SupervisorSpec {
+  const { system, limits } = stage;
+  const path = accountPath(tenant.tenant, account.account);
+  const self = (): ActorRef<TradingAccountMessage> | undefined => system.find<TradingAccountMessage>(path);
+  const accountActor: AnyWorkerSpec = {
+    ...{ id: 'account', kind: 'trading-account', onDemand: true },
+    behavior: tradingAccount({
+      ...{ tenantId: tenant.tenantId, tenant: tenant.tenant, accountId: account.accountId, account: account.account },
+      epochOf: stage.epochOf,
+      writer: required(system.find<JournalWriterMessage>(writerPath), writerPath),
+      read: (key, afterSeq) => stage.journal.read(key, afterSeq),
+      lookUpCommand: stage.lookUpCommand,
+      bus: stage.bus,
+      instrument: (symbol) => stage.instruments.get(symbol),
+      facts: (nowMicros, seq) => ({
+        ...{ nowMicros, seq, limits: stage.risk },
+        quote: (symbol) => stage.quotes.get(symbol),
+        instrument: (symbol) => stage.instruments.get(symbol),
+      }),
+      nowMicros: () => system.clock.wallMicros(),
+      session: () => system.find<BrokerSessionMessage>(`${path}/broker-session`),
+      limits: limits.account,
+    }),
+    mailbox: { capacity: limits.mailbox.account, whenFull: 'reject' },
+  };
+  const session: AnyWorkerSpec = {
+    ...{ id: 'broker-session', kind: 'broker-session', onDemand: true },
+    behavior: brokerSession({
+      broker: stage.broker,
+      login: `${tenant.tenant}/${account.account}`,
+      account: self,
+      async outstanding() {
+        const durable = await required(self(), path).ask({ type: 'read' }, { timeoutMs: limits.ask.deadlineMs });
+        // An account that is not there yet tells its session itself once it has read its journal.
+        return 'state' in durable ? outstanding(durable.state) : { orders: [], cancels: [] };
+      },
+      ...{ deadlineMs: limits.ask.deadlineMs, retryMs: limits.account.reloadMs },
+    }),
+    mailbox: { capacity: limits.mailbox.brokerSession, whenFull: 'reject' },
+  };
+  return trading(account.account, accountActor, session);
+}
+
+export interface TenantServices {
+  readonly providers: readonly AiProvider[];
+  saveDecision(tenantId: number, decision: Decision): Promise<void>;
+  writeAudit(entries: readonly AuditEntry[]): Promise<void>;
+}
+
+/** A tenant with all that it owns. Its accounts start at their first message. */
+export function tenantChildren(stage: Stage, tenant: Tenant, services: TenantServices): SupervisorSpec {
+  const { system, limits } = stage;
+  const { tenantId, tenant: slug } = tenant;
+  const [first] = services.providers;
+  return tenantSubtree(slug, {
+    tenant: { id: 'tenant', kind: 'tenant', behavior: tenantActor(() => tenant) },
+    audit: auditSpec(services.writeAudit, limits),
+    accounts: [...tenant.accounts.values()].map((account) => accountSubtree(stage, tenant, account)),
+    providers: services.providers.map((provider) => ({
+      ...{ id: provider.name, kind: 'ai-provider' },
+      behavior: aiProvider(provider, limits.ai.requestsPerProvider),
+    })),
+    router: {
+      ...{ id: 'router', kind: 'ai-router' },
+      behavior: aiRouter({
+        provider: {
+          name: required(first, 'an AI provider').name,
+          ref: () => system.find<AiProviderMessage>(providerPath(slug, first!.name)),
+        },
+        stream: (symbol) => system.find<PriceStreamMessage>(pricePath(symbol)),
+        account: (name) => system.find<TradingAccountMessage>(accountPath(slug, name)),
+        instrument: (symbol) => stage.instruments.get(symbol),
+        quotes: stage.quotes,
+        guard: stage.guard,
+        save: (decision) => services.saveDecision(tenantId, decision),
+        newId: () => `s-${randomBytes(10).toString('hex')}`,
+        candles: limits.ai.candles,
+        deadlineMs: limits.ask.deadlineMs,
+      }),
+    },
+  });
+}
+
+export function auditSpec(write: TenantServices['writeAudit'], limits: Limits): AnyWorkerSpec {
+  return {
+    id: 'audit',
+    kind: 'audit-log',
+    behavior: auditLog({ write, retryMs: limits.account.reloadMs, pendingEntries: limits.mailbox.standard }),
+  };
+}
+
+function required<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`${what} is not there`);
+  return value;
+}

@@ -1,0 +1,162 @@
+import { expect, test } from 'vitest';
+import type { Decision } from '../../actors/ai-router.ts';
+import type { AiProvider, CompletionRequest, CompletionResult } from '../../actors/ai/provider.ts';
+import { pricePath, type PriceStreamMessage } from '../../actors/price-stream.ts';
+import { startStage, type StageRig } from '../support/stage.ts';
+import { watch } from '../support/tally.ts';
+import { s } from './trading/fixtures.ts';
+
+/** A provider that answers what it is told to. */
+function scripted(result: CompletionResult | Promise<CompletionResult>): AiProvider & { asked: CompletionRequest[] } {
+  const asked: CompletionRequest[] = [];
+  return {
+    ...{ name: 'scripted', model: 'm-1', asked },
+    async complete(request) {
+      asked.push(request);
+      return result;
+    },
+  };
+}
+
+function says(text: string): CompletionResult {
+  const usage = { inputTokens: 1, outputTokens: 1 };
+  return { ok: true, completion: { text, finish: 'stop', usage, costUsd: '0', latencyMs: 1 } };
+}
+
+const advice = (action: string, confidence = '0.80') =>
+  says(JSON.stringify({ action, confidence, rationale: 'because of the figures' }));
+
+async function decide(rig: StageRig, account?: string): Promise<Decision> {
+  const request = { symbol: 'EURUSD', interval: '1m', subjectId: 'k-1', ...(account ? { account } : {}) } as const;
+  return rig.router.ask({ type: 'request-signal', request }, { timeoutMs: 20_000 });
+}
+
+test('advice to hold is a decision without an order', async () => {
+  const rig = await startStage({ provider: scripted(advice('hold')) });
+  await rig.quote('1.08000', '1.08010');
+  const decision = await decide(rig, 'a-1');
+  expect(decision).toMatchObject({
+    ...{ provider: 'scripted', order: undefined, failure: undefined },
+    verdict: { type: 'no-order', code: 'no-action' },
+    evidence: { bid: Number(s('1.08000')), ask: Number(s('1.08010')), candles: 1 },
+  });
+  expect(rig.decisions).toEqual([decision]);
+});
+
+test('confident advice becomes an order of the AI that is filled like any other', async () => {
+  const provider = scripted(advice('buy'));
+  const rig = await startStage({ provider });
+  await rig.quote('1.08000', '1.08010');
+  const decision = await decide(rig, 'a-1');
+  await rig.test.settle();
+  expect(decision).toMatchObject({
+    verdict: { type: 'order', terms: { clientOrderId: `ai-${decision.id}`, source: 'ai', quantity: s('0.1') } },
+    order: { type: 'done', reply: { state: 'SUBMITTED' } },
+  });
+  expect((await rig.history()).slice(2)).toEqual([['order-submitted'], ['order-filled', 'position-opened']]);
+  expect(rig.commits.at(-2)).toMatchObject({ subjectId: 'k-1' });
+  expect(provider.asked[0]!.messages[1]!.content).toContain('1.08000');
+});
+
+test('without an account a decision is advice only', async () => {
+  const rig = await startStage({ provider: scripted(advice('buy')) });
+  await rig.quote('1.08000', '1.08010');
+  expect(await decide(rig)).toMatchObject({ signal: { ok: true }, verdict: undefined, order: undefined });
+  expect(await rig.rows()).toHaveLength(2);
+});
+
+test.each<[string, string, (rig: StageRig) => Promise<unknown>]>([
+  ['confidence-below-minimum', '0.59', async () => {}],
+  ['crossed-quote', '0.80', (rig) => rig.quote('1.08020', '1.08010')],
+  ['stale-quote', '0.80', (rig) => rig.test.advance(5_001)],
+  ['position-already-open', '0.80', (rig) => rig.order()],
+  [
+    'order-already-working',
+    '0.80',
+    (rig) => rig.order({ orderType: 'limit', timeInForce: 'gtc', limitPrice: s('1.07000') }),
+  ],
+])('the guard refuses: %s', async (code, confidence, prepare) => {
+  const rig = await startStage({ provider: scripted(advice('buy', confidence)) });
+  await rig.quote('1.08000', '1.08010');
+  await prepare(rig);
+  await rig.test.settle();
+  const before = (await rig.rows()).length;
+  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: { type: 'no-order', code }, order: undefined });
+  expect(await rig.rows()).toHaveLength(before);
+});
+
+test('an account that does not let the AI order gets none', async () => {
+  const rig = await startStage({ provider: scripted(advice('buy')), aiMayOrder: false });
+  await rig.quote('1.08000', '1.08010');
+  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: { type: 'no-order', code: 'ai-orders-not-allowed' } });
+});
+
+test.each<[string, CompletionResult, object]>([
+  [
+    'fails',
+    { ok: false, failure: { code: 'timeout', isRetryable: true, message: 'no answer in time' } },
+    { failure: 'no answer in time', signal: undefined },
+  ],
+  ['says something else', says('I would buy.'), { signal: { ok: false, fault: { code: 'not-json' } } }],
+])('a provider that %s leads to no order, and the decision says so', async (_case, result, expected) => {
+  const rig = await startStage({ provider: scripted(result) });
+  await rig.quote('1.08000', '1.08010');
+  const decision = await decide(rig, 'a-1');
+  expect(decision).toMatchObject({ ...expected, completion: result, order: undefined });
+  expect(rig.decisions).toEqual([decision]);
+});
+
+test('a provider that does not answer in time ends in a decision that says so', async () => {
+  const rig = await startStage({ provider: scripted(new Promise(() => {})) });
+  await rig.quote('1.08000', '1.08010');
+  const decision = watch(decide(rig, 'a-1'));
+  await rig.test.advance(5_000);
+  expect(decision.value?.failure).toMatch(/^no reply from .*scripted within 5000 ms/);
+  expect(rig.decisions).toHaveLength(1);
+});
+
+test('an order whose outcome is not known is part of the decision that sent it', async () => {
+  const rig = await startStage({ provider: scripted(advice('buy')) });
+  await rig.quote('1.08000', '1.08010');
+  rig.journal.hold();
+  const decision = watch(decide(rig, 'a-1'));
+  await rig.test.advance(5_000);
+  expect(decision.value).toMatchObject({ verdict: { type: 'order' }, order: undefined });
+  expect(decision.value?.failure).toMatch(/^no reply from .*a-1/);
+  expect(rig.decisions).toHaveLength(1);
+  rig.journal.release();
+});
+
+test('an account that is not ready, or does not exist, gets no order', async () => {
+  const rig = await startStage({ provider: scripted(advice('buy')) });
+  await rig.quote('1.08000', '1.08010');
+  expect(await decide(rig, 'nobody')).toMatchObject({ failure: 'the account is not ready', order: undefined });
+});
+
+test('without a price there is nothing to ask about', async () => {
+  const provider = scripted(advice('buy'));
+  const rig = await startStage({ provider });
+  expect(await decide(rig, 'a-1')).toMatchObject({ failure: 'no price of this instrument yet', evidence: undefined });
+  expect(provider.asked).toEqual([]);
+});
+
+test('the local model follows a trend, and stands aside without one', async () => {
+  const rig = await startStage();
+  const stream = rig.test.ref<PriceStreamMessage>(pricePath('EURUSD'));
+  const minuteMicros = 60_000_000;
+  const now = rig.test.clock.wallMicros();
+  const ticks = Array.from({ length: 60 }, (_, i) => {
+    const bid = 108_000_000 + i * 6_000 - (i % 3) * 20_000;
+    return { bid, ask: bid + 10_000, timeMicros: now - (59 - i) * minuteMicros };
+  });
+  stream.tell({ type: 'ticks', ticks: ticks.slice(0, 20) });
+  await rig.test.settle();
+  expect(await decide(rig)).toMatchObject({ provider: 'local', signal: { ok: true, signal: { action: 'hold' } } });
+  stream.tell({ type: 'ticks', ticks: ticks.slice(20) });
+  await rig.test.settle();
+  const decision = await decide(rig, 'a-1');
+  expect(decision).toMatchObject({
+    signal: { ok: true, signal: { action: 'buy' } },
+    order: { type: 'done', reply: { state: 'SUBMITTED' } },
+  });
+});
