@@ -85,8 +85,8 @@ function report(spec: BrokerSessionSpec, said: BrokerReport, context: ActorConte
   // In the control lane: however busy the account is.
   const options = { control: true, timeoutMs: spec.deadlineMs };
   const command = { type: 'broker-report', report: said } as const;
-  context.pipe(account.ask({ type: 'command', command }, options), (result) => ({
-    ...{ type: 'reported', report: said },
-    isBooked: result.ok && result.value.type !== 'unavailable',
-  }));
+  context.pipe(account.ask({ type: 'command', command }, options), (result) => {
+    const isBooked = result.ok && result.value.type !== 'unavailable';
+    return { type: 'reported', report: said, isBooked };
+  });
 }

@@ -53,6 +53,8 @@ export interface ProjectorLimits {
   readonly retryMs: number;
   /** Share of time the projector may keep the database busy: after a batch it rests (1 − share) / share of the batch's duration. */
   readonly dutyShare: number;
+  /** It rests at least this long while nobody waits: many commits in one transaction cost little more than one. */
+  readonly gatherMs: number;
 }
 
 export interface ProjectorSpec {
@@ -188,12 +190,10 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
       if (account) account.projected = Math.max(account.projected, commit.seq);
     }
     answerWaits(projector);
+    const isAwaited = projector.waits.size > 0 || projector.catchUps.length > 0;
     const tookMs = context.clock.monotonicMs() - projector.startedMs;
-    rest(
-      projector,
-      projector.waits.size > 0 ? 0 : (tookMs * (1 - spec.limits.dutyShare)) / spec.limits.dutyShare,
-      context,
-    );
+    const { gatherMs, dutyShare } = spec.limits;
+    rest(projector, isAwaited ? 0 : Math.max(gatherMs, (tookMs * (1 - dutyShare)) / dutyShare), context);
   }
 
   function wake(projector: Projector, context: Context): void {

@@ -57,6 +57,7 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
   const { tenantId, tenant, accountId, account } = spec;
   const key = { tenantId, entityId: accountId };
   const slot = slotOf(key);
+  const topic = commitsOf(tenantId, accountId);
   return eventSourced<Account, AccountCommand, AccountEvent, AccountReply>({
     key,
     slot,
@@ -75,11 +76,18 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
 
     onDurable(commit) {
       const { seq, commandId: id, traceId, subjectId } = commit;
-      const commitEvent: AccountCommit = {
-        ...{ tenantId, tenant, accountId, account, seq, commandId: id, digest: commit.digest },
-        ...(traceId === undefined ? {} : { traceId }),
-        ...(subjectId === undefined ? {} : { subjectId }),
-        events: numbered(commit.before, commit.events, commit.encoded),
+      const events = numbered(commit.before, commit.events, commit.encoded);
+      const told: AccountCommit = {
+        tenantId,
+        tenant,
+        accountId,
+        account,
+        seq,
+        commandId: id,
+        digest: commit.digest,
+        traceId,
+        subjectId,
+        events,
       };
       const session = spec.session();
       for (const event of commit.events) {
@@ -87,8 +95,8 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
         else if (event.type === 'order-pending-cancel')
           session?.tell({ type: 'cancel', orderId: event.orderId }, { control: true });
       }
-      spec.bus.publish(commitsOf(tenantId, accountId), commitEvent);
-      spec.bus.publish('commits', commitEvent);
+      spec.bus.publish(topic, told);
+      spec.bus.publish('commits', told);
     },
 
     // What was on its way when the last incarnation ended is placed again: brokers know an order by its id.
@@ -110,7 +118,8 @@ export function numbered(
   events: readonly AccountEvent[],
   encoded: readonly string[],
 ): PublishedEvent[] {
-  const last = { ...before.sequences };
+  const { orders, positions, account } = before.sequences;
+  const last = { orders, positions, account };
   return events.map((event, i) => {
     const channel = channelOf(event);
     last[channel] += 1;

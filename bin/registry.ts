@@ -6,6 +6,8 @@ import type { Database } from '../transports/drivers/postgres.ts';
 
 export class Registry {
   #tenants = new Map<number, Tenant>();
+  /** By tenant and name: one value for each account as long as it is registered, so that others may keep things by it. */
+  #entries = new Map<number, Map<string, AccountEntry>>();
 
   async load(database: Database): Promise<readonly Tenant[]> {
     const tenants = new Map<number, Tenant>();
@@ -21,6 +23,7 @@ export class Registry {
       tenants.set(tenantId, { tenantId, tenant: slug, name, status, accounts });
     }
     this.#tenants = tenants;
+    this.#entries = new Map([...tenants].map(([tenantId, tenant]) => [tenantId, entriesOf(tenant)]));
     return [...tenants.values()];
   }
 
@@ -34,24 +37,23 @@ export class Registry {
 
   /** Traders see the accounts they own, everybody else of the tenant all of them; platform roles none. */
   accountsOf(principal: Principal): readonly AccountEntry[] {
-    const tenant = principal.tenantId === undefined ? undefined : this.#tenants.get(principal.tenantId);
-    if (!tenant) return [];
-    return [...tenant.accounts.values()]
-      .filter((account) => isSeenBy(principal, account))
-      .map((account) => entry(tenant, account));
+    return [...(this.#entriesOf(principal)?.values() ?? [])].filter((account) => isSeenBy(principal, account));
   }
 
   findAccount(principal: Principal, name: string): AccountEntry | undefined {
-    const tenant = principal.tenantId === undefined ? undefined : this.#tenants.get(principal.tenantId);
-    const account = tenant?.accounts.get(name);
-    return tenant && account && isSeenBy(principal, account) ? entry(tenant, account) : undefined;
+    const account = this.#entriesOf(principal)?.get(name);
+    return account && isSeenBy(principal, account) ? account : undefined;
+  }
+
+  #entriesOf({ tenantId }: Principal): ReadonlyMap<string, AccountEntry> | undefined {
+    return tenantId === undefined ? undefined : this.#entries.get(tenantId);
   }
 }
 
-function isSeenBy(principal: Principal, account: RegisteredAccount): boolean {
+function isSeenBy(principal: Principal, account: AccountEntry): boolean {
   return principal.role !== 'trader' || account.owner === principal.subjectId;
 }
 
-function entry({ tenantId, tenant }: Tenant, account: RegisteredAccount): AccountEntry {
-  return { tenantId, tenant, ...account };
+function entriesOf({ tenantId, tenant, accounts }: Tenant): Map<string, AccountEntry> {
+  return new Map([...accounts].map(([name, account]) => [name, { tenantId, tenant, ...account }]));
 }

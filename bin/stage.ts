@@ -6,7 +6,7 @@ import { aiRouter, type Decision } from '../actors/ai-router.ts';
 import type { GuardInput } from '../actors/ai/guard.ts';
 import type { AiProvider } from '../actors/ai/provider.ts';
 import { brokerSession, type BrokerSessionMessage } from '../actors/broker-session.ts';
-import type { QuoteBoard } from '../actors/market/quote.ts';
+import type { Quote, QuoteBoard } from '../actors/market/quote.ts';
 import { journalWriter, type JournalWriterMessage } from '../actors/journal-writer.ts';
 import { pricePath, priceStream, type PriceStreamMessage, type PriceStreamSpec } from '../actors/price-stream.ts';
 import { tenant as tenantActor, type RegisteredAccount, type Tenant } from '../actors/tenant.ts';
@@ -17,6 +17,7 @@ import type { PlatformTopics } from '../actors/trading/topics.ts';
 import type { Limits, RiskLimits } from '../config/limits.ts';
 import type { EventBus } from '../runtime/event-bus.ts';
 import type { EntityKey, Journal } from '../runtime/journal.ts';
+import { childPath } from '../runtime/path.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import type { AnyWorkerSpec, SupervisorSpec } from '../runtime/spec.ts';
 import type { ActorSystem } from '../runtime/system.ts';
@@ -82,7 +83,10 @@ export function accountSubtree(
 ): SupervisorSpec {
   const { system, limits } = stage;
   const path = accountPath(tenant.tenant, account.account);
-  const self = (): ActorRef<TradingAccountMessage> | undefined => system.find<TradingAccountMessage>(path);
+  const [selfPath, sessionPath] = [childPath(path, 'account'), childPath(path, 'broker-session')];
+  const self = (): ActorRef<TradingAccountMessage> | undefined => system.find<TradingAccountMessage>(selfPath);
+  const quote = (symbol: string): Quote | undefined => stage.quotes.get(symbol);
+  const instrument = (symbol: string): Instrument | undefined => stage.instruments.get(symbol);
   const accountActor: AnyWorkerSpec = {
     ...{ id: 'account', kind: 'trading-account', onDemand: true },
     behavior: tradingAccount({
@@ -92,14 +96,10 @@ export function accountSubtree(
       read: (key, afterSeq) => stage.journal.read(key, afterSeq),
       lookUpCommand: stage.lookUpCommand,
       bus: stage.bus,
-      instrument: (symbol) => stage.instruments.get(symbol),
-      facts: (nowMicros, seq) => ({
-        ...{ nowMicros, seq, limits: stage.risk },
-        quote: (symbol) => stage.quotes.get(symbol),
-        instrument: (symbol) => stage.instruments.get(symbol),
-      }),
+      instrument,
+      facts: (nowMicros, seq) => ({ nowMicros, seq, limits: stage.risk, quote, instrument }),
       nowMicros: () => system.clock.wallMicros(),
-      session: () => system.find<BrokerSessionMessage>(`${path}/broker-session`),
+      session: () => system.find<BrokerSessionMessage>(sessionPath),
       limits: limits.account,
     }),
     mailbox: { capacity: limits.mailbox.account, whenFull: 'reject' },

@@ -74,7 +74,10 @@ export interface Limits {
     readonly inFlight: number;
     /** Commands that wait for a place in flight, or for the journal to be read; above it `OVERLOADED`. */
     readonly waiting: number;
-    /** Latest commands kept in memory to answer a repeated one; older ones are looked up in the database. */
+    /**
+     * Latest commands kept in memory to answer a repeated one; older ones are looked up in the database. Not more than clients repeat
+     * in practice: what lives that long is moved twice by the garbage collector (4,096 cost a fifth of an order's CPU time).
+     */
     readonly recentCommands: number;
     /** Pause before the journal is read again after it could not be reached. */
     readonly reloadMs: number;
@@ -95,6 +98,8 @@ export interface Limits {
     readonly retryMs: number;
     /** Share of the time, above 0 and at most 1, in which the projector may keep the database busy. */
     readonly dutyShare: number;
+    /** It gathers commits at least this long between two transactions while nobody waits for them. */
+    readonly gatherMs: number;
   };
   readonly market: {
     /** A silence of a price stream longer than this counts as a gap. */
@@ -158,9 +163,9 @@ export const limits: Limits = {
     resumeJournalRows: 10_000,
   },
   mailbox: { account: 1_024, brokerSession: 4_096, priceStream: 4_096, projector: 20_000, standard: 1_000 },
-  account: { inFlight: 64, waiting: 1_024, recentCommands: 4_096, reloadMs: 500 },
+  account: { inFlight: 64, waiting: 1_024, recentCommands: 256, reloadMs: 500 },
   journal: { queueEntries: 20_000, batchEntries: 1_024, batchBytes: MiB, settleMs: 250 },
-  projector: { batchCommits: 1_000, queueCommits: 20_000, retryMs: 1_000, dutyShare: 0.3 },
+  projector: { batchCommits: 1_000, queueCommits: 20_000, retryMs: 1_000, dutyShare: 0.3, gatherMs: 100 },
   market: { gapMs: 10_000 },
   ai: { requestsPerProvider: 8, candles: 120 },
   database: { pingMs: 1_000, retryFirstMs: 100, retryMaxMs: 5_000 },
@@ -196,10 +201,7 @@ export function assertLimits({
     'a broker session holds the orders of a full account',
   );
   assert(account.waiting >= account.inFlight, 'a full flight that comes back finds a place to wait');
-  assert(
-    account.recentCommands > account.inFlight + account.waiting + mailbox.account,
-    'a command that is still waiting is recognised when it is repeated',
-  );
+  assert(account.recentCommands >= account.inFlight, 'a command that is under way is recognised when it is repeated');
   assert(account.reloadMs < ask.deadlineMs, 'a request outlives one pause before the journal is read again');
   assert(journal.queueEntries >= journal.batchEntries, 'a full batch fits into the queue of the writer');
   assert(journal.batchEntries >= account.inFlight, 'a full flight fits into a batch');
@@ -207,6 +209,7 @@ export function assertLimits({
   assert(journal.settleMs < ask.deadlineMs, 'a request outlives one pause before a commit is asked about');
   assert(projector.queueCommits >= projector.batchCommits, 'a full batch fits into the queue of the projector');
   assert(projector.queueCommits >= journal.batchEntries, 'a committed batch fits into the queue of the projector');
+  assert(projector.gatherMs < http.readYourWritesWaitMs, 'a list that asks in the meantime is answered in time');
   assert(projector.dutyShare > 0 && projector.dutyShare <= 1, 'the projector works for a share of the time');
   assert(database.retryFirstMs <= database.retryMaxMs, 'pauses before the database is tried again only grow');
   assert(shutdown.drainMs > ask.deadlineMs, 'an open request is answered before the drain ends');

@@ -9,6 +9,8 @@ const firstCapacity = 1_024;
 
 export class CommandFilter {
   readonly #layers: { readonly bits: Uint32Array; readonly capacity: number; count: number }[] = [];
+  /** Of the last id: it is asked for and then, being new, added. */
+  #hashed = hash('');
 
   add(id: string): void {
     let layer = this.#layers.at(-1);
@@ -18,7 +20,7 @@ export class CommandFilter {
       layer = { bits: new Uint32Array((capacity * bitsPerId) / 32), capacity, count: 0 };
       this.#layers.push(layer);
     }
-    const [first, second] = hash(id);
+    const { first, second } = this.#hash(id);
     const size = layer.bits.length * 32;
     for (let i = 0; i < hashes; i++) {
       const bit = mix(first + Math.imul(i, second)) % size;
@@ -30,7 +32,7 @@ export class CommandFilter {
   /** False: the id was never added. True: it was, or (very rarely) it only looks so. */
   mayHave(id: string): boolean {
     if (this.#layers.length === 0) return false;
-    const [first, second] = hash(id);
+    const { first, second } = this.#hash(id);
     return this.#layers.some(({ bits }) => {
       const size = bits.length * 32;
       for (let i = 0; i < hashes; i++) {
@@ -40,13 +42,18 @@ export class CommandFilter {
       return true;
     });
   }
+
+  #hash(id: string): { readonly first: number; readonly second: number } {
+    if (this.#hashed.id !== id) this.#hashed = hash(id);
+    return this.#hashed;
+  }
 }
 
 /**
  * Two independent 32-bit hashes (FNV-1a and a multiplicative one, both finished by murmur3's mixer); the second is odd.
  * Their sums are mixed once more before they become positions: in a small layer plain sums of two ids coincide far too often.
  */
-function hash(id: string): [number, number] {
+function hash(id: string): { id: string; first: number; second: number } {
   let first = 0x811c9dc5;
   let second = 0x9e3779b9;
   for (let i = 0; i < id.length; i++) {
@@ -54,7 +61,7 @@ function hash(id: string): [number, number] {
     first = Math.imul(first ^ code, 0x01000193);
     second = Math.imul(second + code, 0x85ebca6b) ^ (second >>> 15);
   }
-  return [mix(first), mix(second) | 1].map((value) => value >>> 0) as [number, number];
+  return { id, first: mix(first), second: (mix(second) | 1) >>> 0 };
 }
 
 function mix(value: number): number {

@@ -275,13 +275,23 @@ export function eventSourced<State, Command, Event, Reply>(
     const before = actor.state;
     actor.state = events.reduce(spec.evolve, before);
     actor.seq = seq;
+    const waiters = [{ replyTo, result: done(reply, seq) }];
     actor.inFlight.push({
-      ...{ seq, commandId, digest, events, encoded, before, traceId, subjectId, after: actor.state },
-      waiters: [{ replyTo, result: done(reply, seq) }],
+      seq,
+      commandId,
+      digest,
+      events,
+      encoded,
+      before,
+      traceId,
+      subjectId,
+      after: actor.state,
+      waiters,
     });
     remember(actor, commandId, { digest, seq, reply });
     const payload = spec.encodePayload({ command, events: encoded, reply, traceId, subjectId });
-    const entry = { ...spec.key, seq, slot: spec.slot, epoch, commandId, digest, payload };
+    const { tenantId, entityId } = spec.key;
+    const entry = { tenantId, entityId, seq, slot: spec.slot, epoch, commandId, digest, payload };
     const told = spec.writer.tell({ type: 'append', entry, generation: actor.generation, owner: context.self });
     if (told !== 'queued') giveUpInFlight(actor, seq, 'OVERLOADED', 'the journal writer takes no more');
   }

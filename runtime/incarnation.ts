@@ -77,17 +77,7 @@ export class Incarnation<State, Message> implements ActorContext<Message> {
     if (!ask) return { ...nobody, traceId: this.traceId };
     const kept = (this.#keptAsks ??= new Set());
     kept.add(ask);
-    return {
-      traceId: ask.traceId,
-      reply: (value) => {
-        kept.delete(ask);
-        ask.reply(value);
-      },
-      fail: (error) => {
-        kept.delete(ask);
-        ask.fail(error);
-      },
-    };
+    return new KeptAsk(ask, kept);
   }
 
   after(delayMs: number, message: Message): Timer {
@@ -156,5 +146,30 @@ export class Incarnation<State, Message> implements ActorContext<Message> {
         timer.cancel();
       },
     };
+  }
+}
+
+/** An ask that is answered after its message was handled. */
+class KeptAsk implements ReplyTo {
+  readonly #ask: Ask;
+  readonly #kept: Set<Ask>;
+
+  constructor(ask: Ask, kept: Set<Ask>) {
+    this.#ask = ask;
+    this.#kept = kept;
+  }
+
+  get traceId(): string | undefined {
+    return this.#ask.traceId;
+  }
+
+  reply(value: unknown): void {
+    this.#kept.delete(this.#ask);
+    this.#ask.reply(value);
+  }
+
+  fail(error: Error): void {
+    this.#kept.delete(this.#ask);
+    this.#ask.fail(error);
   }
 }

@@ -38,6 +38,8 @@ export class GaveUp extends Terminal {
 export class Supervisor implements Keeper<Child> {
   readonly path: string;
   readonly spec: SupervisorSpec;
+  /** Where the child stands that answers for the subtree. */
+  readonly frontPath: string | undefined;
   incarnation = 0;
   restarts = 0;
   startedMicros = 0;
@@ -65,6 +67,7 @@ export class Supervisor implements Keeper<Child> {
     this.#registry = registry;
     this.path = path;
     this.spec = spec;
+    this.frontPath = spec.front === undefined ? undefined : childPath(path, spec.front);
     this.#keeper = keeper;
     registry.set(path, this);
     for (const child of spec.children) this.#enroll(child);

@@ -129,8 +129,7 @@ class System implements ActorSystem, Keeper<Supervisor> {
   find<Message = never>(path: string): ActorRef<Message> | undefined {
     const child = this.#registry.get(path);
     if (child instanceof Cell) return child.ref as ActorRef<Message>;
-    const front = child?.spec.front;
-    return front === undefined ? undefined : this.find<Message>(childPath(path, front));
+    return child?.frontPath === undefined ? undefined : this.find<Message>(child.frontPath);
   }
 
   list(path: string): readonly string[] {

@@ -26,6 +26,7 @@ export interface CancelResult {
 export class AccountCommands {
   readonly #services: Pick<Services, 'directory' | 'findAccount' | 'log'>;
   readonly #deadlineMs: number;
+  readonly #paths = new WeakMap<AccountEntry, string>();
 
   /** @param deadlineMs how long an account has to answer */
   constructor(services: Pick<Services, 'directory' | 'findAccount' | 'log'>, deadlineMs: number) {
@@ -94,8 +95,12 @@ export class AccountCommands {
     }
   }
 
-  #refOf({ tenant, account }: AccountEntry): TradingAccountRef | undefined {
-    const path = childPath(childPath(childPath('/tenants', tenant), 'accounts'), account);
+  #refOf(entry: AccountEntry): TradingAccountRef | undefined {
+    let path = this.#paths.get(entry);
+    if (path === undefined) {
+      path = childPath(childPath(childPath('/tenants', entry.tenant), 'accounts'), entry.account);
+      this.#paths.set(entry, path);
+    }
     return this.#services.directory.find<TradingAccountMessage>(path);
   }
 }

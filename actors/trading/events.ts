@@ -153,8 +153,8 @@ export interface AccountCommit {
   readonly seq: number;
   readonly commandId: string;
   readonly digest: string;
-  readonly traceId?: string;
-  readonly subjectId?: string;
+  readonly traceId?: string | undefined;
+  readonly subjectId?: string | undefined;
   readonly events: readonly PublishedEvent[];
 }
 

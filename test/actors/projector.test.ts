@@ -9,7 +9,7 @@ import { startTestSystem, worker, type TestSystem } from '../support/test-system
 import { watch, type Watched } from '../support/tally.ts';
 
 const retryMs = 1_000;
-const standard: ProjectorLimits = { batchCommits: 10, queueCommits: 20, retryMs, dutyShare: 1 };
+const standard: ProjectorLimits = { batchCommits: 10, queueCommits: 20, retryMs, dutyShare: 1, gatherMs: 0 };
 const keyOf = (accountId: number): EntityKey => ({ tenantId: 1, entityId: accountId });
 const named = (accountId: number) => ({ tenantId: 1, tenant: 'acme', accountId, account: `a-${accountId}` });
 

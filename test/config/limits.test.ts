@@ -36,7 +36,7 @@ test.each<[string, Limits]>([
     changed('mailbox', { brokerSession: limits.account.waiting }),
   ],
   ['a full flight that comes back finds a place', changed('account', { waiting: limits.account.inFlight - 1 })],
-  ['a command that is still waiting is recognised', changed('account', { recentCommands: limits.account.waiting })],
+  ['a command that is under way is recognised', changed('account', { recentCommands: limits.account.inFlight - 1 })],
   ['a request outlives one pause before the journal is read', changed('account', { reloadMs: limits.ask.deadlineMs })],
   [
     'a full batch fits into the queue of the writer',

@@ -54,6 +54,15 @@ export function journalContract(create: () => Promise<JournalUnderTest>): void {
     expect(await read({ ...one, entityId: 2 })).toEqual([]);
   });
 
+  test('a reading that ends behind a later append does not stand in the way of the next one', async () => {
+    await journal.append([entry(one, 1)]);
+    const rows = journal.read(one, 0)[Symbol.asyncIterator]();
+    await rows.next();
+    await journal.append([entry(one, 2)]);
+    while (!(await rows.next()).done);
+    expect(await journal.append([entry(one, 3)])).toEqual([]);
+  });
+
   test('a long journal is read whole and in order', async () => {
     const wanted = Array.from({ length: 2_500 }, (_, index) => index + 1);
     await journal.append(wanted.map((seq) => entry(one, seq)));

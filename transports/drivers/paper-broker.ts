@@ -28,7 +28,7 @@ export interface PaperBroker extends Broker {
 }
 
 /** How many ended orders a login remembers; the oldest are forgotten first. An account asks again only about orders that it knows as working. */
-const endedPerLogin = 10_000;
+const endedPerLogin = 1_000;
 
 const venue = 'paper';
 

@@ -12,7 +12,7 @@ import {
   type Refusal,
 } from '../../runtime/journal.ts';
 import { tenantSchema } from './migrations.ts';
-import { assertWritable, insert, isRolledBack } from './postgres-journal-insert.ts';
+import { assertWritable, insert, isRolledBack, parametersOf } from './postgres-journal-insert.ts';
 import {
   DatabaseUnavailable,
   checkDurability,
@@ -69,10 +69,7 @@ export class PostgresJournal implements Journal {
       const { rows } = await this.#database.query<JournalRow>(page, values).catch(unavailable);
       yield* rows;
       after = rows.at(-1)?.seq ?? after;
-      if (rows.length < pageRows) {
-        if (after > 0) this.#learn(entityName(key), after);
-        return;
-      }
+      if (rows.length < pageRows) return;
     }
   }
 
@@ -107,8 +104,9 @@ export class PostgresJournal implements Journal {
   }
 
   async #insert(connection: Connected, batch: readonly JournalEntry[]): Promise<readonly Refusal[]> {
+    const values = parametersOf(batch);
     try {
-      const rowCount = await insert(connection, batch);
+      const rowCount = await insert(connection, values);
       if (rowCount === batch.length) {
         for (const entry of batch) this.#learn(entityName(entry), entry.seq);
         return [];
@@ -202,18 +200,17 @@ export class PostgresJournal implements Journal {
     for (const entry of batch) {
       assertWritable(entry);
       const name = entityName(entry);
-      if (refused.has(name)) continue;
+      if (refused.size > 0 && refused.has(name)) continue;
       const within = expected.get(name);
-      assert(
-        within === undefined || entry.seq === within,
-        `entries of ${name} must follow each other, ${within} was missing`,
-      );
-      if (within === undefined && entry.seq !== (this.#ends.get(name) ?? 0) + 1)
-        refused.set(name, refusal(entry, 'conflict'));
-      else {
-        next.push(entry);
-        expected.set(name, entry.seq + 1);
+      if (within !== undefined && entry.seq !== within) {
+        assert.fail(`entries of ${name} must follow each other, ${within} was missing`);
       }
+      if (within === undefined && entry.seq !== (this.#ends.get(name) ?? 0) + 1) {
+        refused.set(name, refusal(entry, 'conflict'));
+        continue;
+      }
+      next.push(entry);
+      expected.set(name, entry.seq + 1);
     }
     for (const name of refused.keys()) this.#ends.delete(name);
     return { next, refused: [...refused.values()] };

@@ -167,10 +167,10 @@ test('a login that was taken over places and cancels nothing', () => {
   ]);
 });
 
-test('a login remembers how its last 10,000 orders ended, and forgets the oldest first', () => {
+test('a login remembers how its last 1,000 orders ended, and forgets the oldest first', () => {
   const { login, quote, reports } = startLoggedIn();
   quote(100, 102);
-  for (let order = 0; order <= 10_000; order += 1) login.place({ ...market, orderId: `o-${order}` });
+  for (let order = 0; order <= 1_000; order += 1) login.place({ ...market, orderId: `o-${order}` });
   quote(110, 112);
   reports.length = 0;
   login.place({ ...market, orderId: 'o-1' });
