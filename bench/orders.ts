@@ -8,6 +8,7 @@ import { startGenerator, type Generator } from './orders/generator.ts';
 import { Load, type LoadTimes } from './orders/load-runs.ts';
 import { measureOrderPath, runsOf } from './orders/order-path.ts';
 import { installPeers, startPeer } from './orders/peer.ts';
+import { measureReplay } from './orders/replay.ts';
 import { measureRiskCheck } from './orders/risk-check.ts';
 import type { BenchOptions } from './report.ts';
 
@@ -45,6 +46,7 @@ export async function run({ scale, seconds, emit }: BenchOptions): Promise<void>
   const refusal = await installPeers();
   const deadlineMs = performance.now() + seconds * 1_000;
   measureRiskCheck(scale, emit);
+  await measureReplay(scale, emit);
 
   await using cleanup = new AsyncDisposableStack();
   const crowdAccounts = Math.round(crowd.accounts * scale);
@@ -52,7 +54,7 @@ export async function run({ scale, seconds, emit }: BenchOptions): Promise<void>
   const seeded = withCrowd ? Math.max(mostAccounts, crowdAccounts) : mostAccounts;
   const { generator, platform, peers } = await startAll(cleanup, seeded, refusal === undefined);
   const missing = refusal === undefined ? [] : peerNames.map((peer) => ({ peer, values: { skipped: refusal } }));
-  const rounds = seconds < secondsForRounds ? 1 : mostRounds;
+  const rounds = scale < 1 || seconds < secondsForRounds ? 1 : mostRounds;
   const times = share(deadlineMs - performance.now(), scale, 1 + peers.length, rounds);
   const load = new Load(generator, times);
   await measureOrderPath({
@@ -115,6 +117,6 @@ function share(leftMs: number, scale: number, contenders: number, rounds: number
   const warmUpMs = Math.max(shortestWarmUpMs, 300 * scale);
   const runs = runsOf(contenders, rounds) + populationRuns;
   const besideMs = endMs + contenders * (firstWarmUpMs - warmUpMs) + runs * (warmUpMs + runOverheadMs);
-  const windowMs = Math.min(longestWindowMs, Math.max(shortestWindowMs, (leftMs - besideMs) / runs));
-  return { firstWarmUpMs, warmUpMs, windowMs: Math.round(windowMs) };
+  const windowMs = Math.min(longestWindowMs * scale, (leftMs - besideMs) / runs);
+  return { firstWarmUpMs, warmUpMs, windowMs: Math.round(Math.max(shortestWindowMs, windowMs)) };
 }

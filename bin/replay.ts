@@ -48,6 +48,7 @@ export interface TimedOrder {
 export interface ReplaySummary {
   readonly symbol: string;
   readonly ticks: number;
+  /** That the ticks took. */
   readonly seconds: number;
   readonly ticksPerSecond: number;
   readonly gaps: number;
@@ -91,6 +92,8 @@ class Replay {
   /** The broker has something to say about the tick in hand. */
   #hasReports = false;
   #isSetUp = false;
+  /** Spent on opening accounts and placing the resting orders; no part of the ticks' time. */
+  #setUpMs = 0;
   /** Commits under way. */
   readonly #appends = new Set<Promise<void>>();
   #fault: Error | undefined;
@@ -198,7 +201,7 @@ class Replay {
         if (firstMicros === undefined) {
           firstMicros = tick.timeMicros;
           this.#clock.advanceTo(firstMicros);
-          await this.#openAccounts();
+          await this.#settingUp(() => this.#openAccounts());
         }
         if (speed !== Infinity) await pace(startedMs, (tick.timeMicros - firstMicros) / 1000 / speed);
         await this.#onTick(tick);
@@ -206,7 +209,7 @@ class Replay {
       await this.#quiet();
       onProgress?.(this.#counts.ticks);
     }
-    return this.#summary((performance.now() - startedMs) / 1000);
+    return this.#summary((performance.now() - startedMs - this.#setUpMs) / 1000);
   }
 
   stop(): Promise<void> {
@@ -226,9 +229,7 @@ class Replay {
     if (this.#counts.ticks === before) await this.#quiet();
     if (!this.#isSetUp && tick.bid < tick.ask) {
       this.#isSetUp = true;
-      for (const account of this.#accounts) {
-        for (const terms of this.#restingOrders(tick)) await this.#submit(account, terms);
-      }
+      await this.#settingUp(() => this.#placeResting(tick));
     }
     if (!this.#hasReports) return;
     // What the broker reports runs its course before the next tick, so that every decision is made at its own time.
@@ -264,6 +265,18 @@ class Replay {
     this.#clock.advanceTo(quote.timeMicros);
     this.#counts.ticks += 1;
     if (isCrossed(quote)) this.#counts.crossed += 1;
+  }
+
+  async #settingUp(work: () => Promise<void>): Promise<void> {
+    const startedMs = performance.now();
+    await work();
+    this.#setUpMs += performance.now() - startedMs;
+  }
+
+  async #placeResting(tick: Tick): Promise<void> {
+    for (const account of this.#accounts) {
+      for (const terms of this.#restingOrders(tick)) await this.#submit(account, terms);
+    }
   }
 
   async #openAccounts(): Promise<void> {
