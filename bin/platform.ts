@@ -23,6 +23,7 @@ import { operations } from '../supervisors/operations.ts';
 import { platform as platformTree } from '../supervisors/platform.ts';
 import { storage as storageTree } from '../supervisors/storage.ts';
 import { tenants as tenantsTree, tenantsPath } from '../supervisors/tenants.ts';
+import { checkDurability } from '../transports/drivers/postgres.ts';
 import { lockHome } from '../transports/drivers/home-lock.ts';
 import { createLocalModel } from '../transports/drivers/local-model.ts';
 import { migrate } from '../transports/drivers/migrations.ts';
@@ -136,6 +137,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       run: async () => {
         await storage.open();
         await storage.ping();
+        await checkDurability(storage.database());
       },
     },
     {

@@ -90,7 +90,7 @@ export class AccountCommands {
       return outcomeOf(result);
     } catch (error) {
       const problem = commandProblemOf(error);
-      if (!(error instanceof Retryable)) this.#services.log.error({ err: error, traceId, account }, 'a command failed');
+      if (problem.code === 'INTERNAL') this.#services.log.error({ err: error, traceId, account }, 'a command failed');
       return refuse(problem);
     }
   }

@@ -138,6 +138,8 @@ export function problemOf(error: unknown): Problem {
 export function commandProblemOf(error: unknown): Problem {
   if (error instanceof AskTimeout || error instanceof ActorCrashed)
     return { code: 'OUTCOME_UNKNOWN', retryAfterMs: 1_000 };
+  // The platform is stopping, and what the account was told may have been on its way to the journal.
+  if (error instanceof ActorStopped) return { code: 'OUTCOME_UNKNOWN', retryAfterMs: 1_000 };
   return problemOf(error);
 }
 
