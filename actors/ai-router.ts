@@ -8,9 +8,9 @@ import type { ActorRef, Asks } from '../runtime/ref.ts';
 import type { AiProviderMessage } from './ai-provider.ts';
 import type { PriceStreamMessage } from './price-stream.ts';
 import type { AccountCommandResult, TradingAccountMessage } from './trading-account.ts';
-import { guardSignal, type GuardInput, type Verdict } from './ai/guard.ts';
-import type { CompletionResult } from './ai/provider.ts';
-import { parseSignal, signalRequest, type Signal, type SignalFault } from './ai/signal.ts';
+import type { DecisionParts } from './ai/decision-view.ts';
+import { guardSignal, type GuardInput } from './ai/guard.ts';
+import { parseSignal, signalRequest } from './ai/signal.ts';
 import type { CandleInterval } from './market/candle.ts';
 import type { QuoteBoard } from './market/quote.ts';
 import type { Instrument } from './trading/instrument.ts';
@@ -27,24 +27,10 @@ export type AiRouterMessage =
   | ({ readonly type: 'request-signal'; readonly request: SignalRequest } & Asks<Decision>)
   | { readonly type: 'decided' };
 
-/** Everything that led to a decision and what came of it. */
-export interface Decision {
-  readonly id: string;
+/** A decision and what came of it. */
+export interface Decision extends DecisionParts {
   readonly request: SignalRequest;
-  readonly timeMicros: number;
-  readonly provider: string;
-  readonly completion: CompletionResult | undefined;
-  /** The advice, or why the model's text is none. */
-  readonly signal:
-    | { readonly ok: true; readonly signal: Signal }
-    | { readonly ok: false; readonly fault: SignalFault }
-    | undefined;
-  /** Figures the model was shown: bid and ask scaled by 10^8, and how many candles. */
-  readonly evidence: { readonly bid: number; readonly ask: number; readonly candles: number } | undefined;
-  readonly verdict: Verdict | undefined;
   readonly order: AccountCommandResult | undefined;
-  /** Why there is no decision at all. */
-  readonly failure: string | undefined;
 }
 
 export interface AiRouterSpec {

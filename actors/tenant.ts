@@ -7,7 +7,9 @@ export interface RegisteredAccount {
   readonly accountId: number;
   readonly account: string;
   readonly currency: string;
+  /** Subject that owns it; traders see their own accounts only. */
   readonly owner: string;
+  /** Identity of the account's journal: the epoch of its channels. */
   readonly streamEpoch: string;
   readonly aiMayOrder: boolean;
 }

@@ -1,4 +1,5 @@
 /** What the gateways are given by `bin/`: the actors by name, and plain functions. A gateway holds no state of the business. */
+import type { RegisteredAccount } from '../actors/tenant.ts';
 import type { AccountCommandResult } from '../actors/trading-account.ts';
 import type { Signal } from '../actors/ai/signal.ts';
 import type { QuoteBoard } from '../actors/market/quote.ts';
@@ -37,18 +38,10 @@ export interface Principal {
   readonly tenant: string | undefined;
 }
 
-/** An account as the registry has it. */
-export interface AccountEntry {
+/** An account as the registry has it, with its tenant. */
+export interface AccountEntry extends RegisteredAccount {
   readonly tenantId: number;
   readonly tenant: string;
-  readonly accountId: number;
-  readonly account: string;
-  readonly currency: string;
-  /** Subject that owns it; traders see their own accounts only. */
-  readonly owner: string;
-  /** Identity of the account's journal: the epoch of its channels. */
-  readonly streamEpoch: string;
-  readonly aiMayOrder: boolean;
 }
 
 /** One page, newest first; `nextCursor` is absent on the last. */

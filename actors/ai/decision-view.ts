@@ -5,18 +5,22 @@ import type { Verdict } from './guard.ts';
 import type { Signal, SignalFault } from './signal.ts';
 import { formatTime } from '../trading/time.ts';
 
+/** Everything that led to a decision. */
 export interface DecisionParts {
   readonly id: string;
   readonly request: { readonly symbol: string; readonly interval: string; readonly account?: string };
   readonly timeMicros: number;
   readonly provider: string;
   readonly completion: CompletionResult | undefined;
+  /** The advice, or why the model's text is none. */
   readonly signal:
     | { readonly ok: true; readonly signal: Signal }
     | { readonly ok: false; readonly fault: SignalFault }
     | undefined;
+  /** Figures the model was shown: bid and ask scaled by 10^8, and how many candles. */
   readonly evidence: { readonly bid: number; readonly ask: number; readonly candles: number } | undefined;
   readonly verdict: Verdict | undefined;
+  /** Why there is no decision at all. */
   readonly failure: string | undefined;
 }
 
