@@ -12,10 +12,10 @@ const meanings: Readonly<Record<string, string>> = {
   'data-bridge': 'trader streams at /stream',
   hub: 'actors, services, health',
   database: 'database service',
-  ai: 'OpenAI-compatible /v1',
+  ai: 'AI signals',
   trading: 'orders, positions, accounts',
-  billing: 'usage and invoices',
-  analytics: 'performance and /metrics',
+  billing: 'billing',
+  analytics: 'analytics and /metrics',
 };
 
 export function banner(config: Config, addresses: readonly Address[]): string {

@@ -70,12 +70,28 @@ export function createServices({
       { type: 'request-signal', request: asked },
       { timeoutMs: ask.timeoutMs * 2, traceId },
     );
+    const json = decisionJson(decision, instruments);
+    const details = { id: decision.id, account: account ?? null, verdict: decision.verdict?.type ?? null };
+    audit({
+      tenantId: principal.tenantId,
+      subject: principal.subjectId,
+      action: 'request:signal',
+      target: symbol,
+      details,
+    });
     return {
       id: decision.id,
       symbol,
       signal: decision.signal?.ok ? decision.signal.signal : undefined,
-      json: decisionJson(decision, instruments),
+      json,
     };
+  }
+
+  function audit({ tenantId, ...entry }: Parameters<Services['audit']>[0]): void {
+    const tenant = tenantId === undefined ? undefined : registry.tenant(tenantId);
+    const path = tenant ? `${tenantPath(tenant.tenant)}/audit` : '/operations/audit';
+    const timed = { tenantId, timeMicros: clock.wallMicros(), ...entry };
+    system.find<AuditLogMessage>(path)?.tell({ type: 'record', entry: timed });
   }
 
   async function findSignal(principal: Principal, id: string): Promise<SignalDecision | undefined> {
@@ -134,13 +150,7 @@ export function createServices({
         );
       return { schemas: rows, migrations: migrations.rows };
     },
-    audit({ tenantId, ...entry }) {
-      const tenant = tenantId === undefined ? undefined : registry.tenant(tenantId);
-      const path = tenant ? `${tenantPath(tenant.tenant)}/audit` : '/operations/audit';
-      system
-        .find<AuditLogMessage>(path)
-        ?.tell({ type: 'record', entry: { tenantId, timeMicros: clock.wallMicros(), ...entry } });
-    },
+    audit,
   };
 }
 

@@ -13,7 +13,7 @@ export interface Config {
   readonly publicHost: string;
   readonly internalHost: string;
   readonly ports: Ports;
-  readonly wsEngine: 'auto' | 'ws' | 'uws';
+  readonly wsEngine: 'auto' | 'ws';
   /** Undefined: start the embedded PostgreSQL. */
   readonly database: DatabaseConfig | undefined;
   /** Undefined: in-process stand-ins. */
@@ -81,7 +81,7 @@ export function readConfig(environment: Environment): ConfigResult {
     publicHost: read.host('PUBLIC_HOST', '127.0.0.1'),
     internalHost: read.host('INTERNAL_HOST', '127.0.0.1'),
     ports: portsAt(read.integer('PORT_OFFSET', { min: 0, max: maxPortOffset }, 0)),
-    wsEngine: read.choice('WS_ENGINE', ['auto', 'ws', 'uws'], 'auto'),
+    wsEngine: readWsEngine(read),
     database: readDatabase(read),
     redis: readRedis(read),
     natsUrl: readNatsUrl(read),
@@ -148,6 +148,13 @@ function readTradingMode(read: Reader, isProduction: boolean): 'paper' {
     read.fault('TRADING_MODE', 'paper, since this build has no live broker', 'live');
   }
   return 'paper';
+}
+
+function readWsEngine(read: Reader): 'auto' | 'ws' {
+  const engine = read.choice('WS_ENGINE', ['auto', 'ws', 'uws'], 'auto');
+  if (engine !== 'uws') return engine;
+  read.fault('WS_ENGINE', 'auto or ws, since this build has no uWebSockets.js engine', engine);
+  return 'auto';
 }
 
 function readMt5(read: Reader): Config['mt5'] {

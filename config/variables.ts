@@ -18,7 +18,7 @@ export const variableGroups: readonly VariableGroup[] = [
     variables: [
       {
         name: 'AITRADING_HOME',
-        meaning: 'folder for the embedded database, keys, logs and backups',
+        meaning: 'folder for the embedded database and its keys',
         default: './.aitrading',
       },
       { name: 'PORT_OFFSET', meaning: 'added to each of the eight ports, 0 to 50000', default: '0' },
@@ -26,7 +26,7 @@ export const variableGroups: readonly VariableGroup[] = [
       { name: 'INTERNAL_HOST', meaning: 'address that the six other ports listen on', default: '127.0.0.1' },
       { name: 'NODE_ENV', meaning: '`production` seeds no demo tenant; anything else does' },
       { name: 'LOG_LEVEL', meaning: 'trace, debug, info, warn, error, fatal or silent', default: 'info' },
-      { name: 'WS_ENGINE', meaning: 'WebSocket engine: auto, ws or uws', default: 'auto' },
+      { name: 'WS_ENGINE', meaning: 'WebSocket engine: auto or ws', default: 'auto' },
     ],
   },
   {
@@ -40,7 +40,7 @@ export const variableGroups: readonly VariableGroup[] = [
     ],
   },
   {
-    title: 'Redis 6 or newer; without REDIS_HOST its parts are played in the process',
+    title: 'Redis 6 or newer (read and checked, not used by this version)',
     variables: [
       { name: 'REDIS_HOST', meaning: 'host name or address' },
       { name: 'REDIS_PORT', meaning: 'port', default: '6379' },
@@ -48,11 +48,11 @@ export const variableGroups: readonly VariableGroup[] = [
     ],
   },
   {
-    title: 'NATS; without it the platform is one node',
+    title: 'NATS (read and checked, not used by this version: the platform is one node)',
     variables: [{ name: 'NATS_URL', meaning: 'secret; URL with nats: or tls:' }],
   },
   {
-    title: 'AI providers; one whose key is not set is absent',
+    title: 'AI providers (read and checked, not used by this version: the local model answers)',
     variables: [
       { name: 'OPENAI_API_KEY', meaning: 'secret' },
       { name: 'OPENAI_BASE_URL', meaning: "another host that speaks the same API; unset is the vendor's" },

@@ -181,6 +181,11 @@ test.each<[string, Environment, readonly string[]]>([
     ['MIDTRANS_SERVER_KEY must be set when MIDTRANS_CLIENT_KEY is, was unset'],
   ],
   [
+    'an engine that this build does not have',
+    { WS_ENGINE: 'uws' },
+    ['WS_ENGINE must be auto or ws, since this build has no uWebSockets.js engine, was uws'],
+  ],
+  [
     'live trading outside production',
     { TRADING_MODE: 'live' },
     [

@@ -19,10 +19,7 @@ test('the port map is that of config/ports.ts', () => {
   expect(rows).toEqual(map.toSorted((a, b) => a.port - b.port));
 });
 
-const canCurl = spawnSync('curl', ['--version']).status === 0;
-if (!canCurl) console.info('skipped: needs curl, which is not installed');
-
-describe.runIf(canCurl)('first trade in a minute', () => {
+describe('first trade in a minute', () => {
   const examples = section(readme, 'First trade in a minute');
   let platform: PlatformProcess;
 

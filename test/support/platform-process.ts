@@ -219,10 +219,14 @@ export class StreamClient {
   }
 }
 
+/** All eight ports lie below those that the system gives to outgoing connections, which come and go. */
+const lowestOffset = 10_000;
+const highestOffset = 23_600;
+
 /** An offset at which all eight ports are free now. */
 export async function freeOffset(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
-    const offset = 10_000 + Math.floor(Math.random() * 300) * 100;
+    const offset = lowestOffset + Math.floor(Math.random() * (highestOffset - lowestOffset));
     const ports = portsAt(offset);
     const free = await Promise.all(serviceNames.map((name) => isFree(ports[name])));
     if (free.every(Boolean)) return offset;

@@ -12,6 +12,8 @@ const wanted = [
   { package: 'chromium', programs: ['chromium'] },
   // Counts the calls that make a commit durable.
   { package: 'strace', programs: ['strace'] },
+  // Runs the examples of the documents.
+  { package: 'curl', programs: ['curl'] },
 ] as const;
 
 export default function setup(): void {
