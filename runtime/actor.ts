@@ -45,8 +45,9 @@ export interface ActorContext<Message> {
   reply(value: unknown): void;
   /** Keep the ask in hand to answer it after `receive` has returned. */
   replyLater(): ReplyTo;
-  /** Tells this actor `message` after a delay, unless the incarnation has ended by then. */
+  /** Tells this actor `message` after a delay (in the control lane), unless the incarnation has ended by then. */
   after(delayMs: number, message: Message): Timer;
+  /** The same every period, in the ordinary lane: a full mailbox misses a beat. */
   every(periodMs: number, message: Message): Timer;
   /** Turns the outcome of a promise into a message to this actor (in the control lane), unless the incarnation has ended. */
   pipe<T>(

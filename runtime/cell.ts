@@ -87,9 +87,15 @@ export class Cell<State, Message> implements Runnable, Host<Message> {
     return this.#env.log;
   }
 
-  /** What the behavior shows of its state; undefined when it shows nothing, or when there is no state now. */
+  /** What the behavior shows of its state; undefined when it shows nothing, fails to, or when there is no state now. */
   inspectState(): unknown {
-    return this.#life?.hasState ? this.#behavior.inspect?.(this.#life.state) : undefined;
+    if (!this.#life?.hasState) return undefined;
+    try {
+      return this.#behavior.inspect?.(this.#life.state);
+    } catch (error) {
+      this.log.error({ path: this.path, error: describeError(error) }, 'inspect of a behavior failed');
+      return undefined;
+    }
   }
 
   tell(message: Message, options: TellOptions | undefined): TellResult {
@@ -345,7 +351,8 @@ export class Cell<State, Message> implements Runnable, Host<Message> {
     const deadlineMs = clock.monotonicMs() + withinMs;
     this.#env.scheduler.began();
     // An actor may have asked for its own end: then its method is still on the stack, and has the rest of its turn.
-    if (reason.kind === 'shutdown') await Promise.resolve();
+    // After a crash, `stop` must not run before everybody can see that the end is under way, or it might cause a second one.
+    await Promise.resolve();
     let inTime = this.#inFlight === undefined || (await settlesWithin(this.#inFlight, withinMs, clock));
     life.current?.ask?.abandon(gone);
     life.end(gone);
@@ -420,13 +427,11 @@ class CellRef<Message> implements ActorRef<Message> {
   }
 }
 
-const longestTimerMs = 2 ** 31 - 1;
-
 async function settlesWithin(promise: Promise<unknown>, withinMs: number, clock: Clock): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = withinMs > longestTimerMs ? undefined : clock.after(Math.max(0, withinMs), () => resolve(false));
+    const timer = clock.after(Math.max(0, withinMs), () => resolve(false));
     const settled = (): void => {
-      timer?.cancel();
+      timer.cancel();
       resolve(true);
     };
     promise.then(settled, settled);

@@ -10,26 +10,36 @@ export interface Clock {
   wallMicros(): number;
   /** Milliseconds since some fixed moment, with a fraction. Never goes back. */
   monotonicMs(): number;
-  /** Calls `run` once, `delayMs` from now (zero or more). */
+  /** Calls `run` once, `delayMs` from now (zero or more, however long; never when infinite). */
   after(delayMs: number, run: () => void): Timer;
-  /** Calls `run` every `periodMs` (above zero), first one period from now. */
+  /** Calls `run` every `periodMs` (above zero, at most 24 days), first one period from now. */
   every(periodMs: number, run: () => void): Timer;
 }
 
-const originMicros = Math.round((Date.now() - performance.now()) * 1000);
+let originMicros = Math.round((Date.now() - performance.now()) * 1000);
+
+/** The most that a timer of Node can count. */
+const longestTimerMs = 2 ** 31 - 1;
 
 /** The machine's clock. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   wallMicros: () => {
     // performance.now() gives the microseconds that Date.now() lacks; Date.now() gives the jumps of the wall clock.
-    const precise = originMicros + Math.round(performance.now() * 1000);
+    const sinceOrigin = Math.round(performance.now() * 1000);
     const coarse = Date.now() * 1000;
-    return Math.abs(precise - coarse) < 2_000 ? precise : coarse;
+    if (Math.abs(originMicros + sinceOrigin - coarse) >= 2_000) originMicros = coarse - sinceOrigin;
+    return originMicros + sinceOrigin;
   },
   monotonicMs: () => performance.now(),
   after: (delayMs, run) => {
-    const timer = setTimeout(run, delayMs);
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    // Node rings at once when it is to wait for more than 24.8 days, so a long wait is a chain.
+    const wait = (leftMs: number): void => {
+      timer =
+        leftMs > longestTimerMs ? setTimeout(wait, longestTimerMs, leftMs - longestTimerMs) : setTimeout(run, leftMs);
+      timer.unref();
+    };
+    wait(delayMs);
     return { cancel: () => clearTimeout(timer) };
   },
   every: (periodMs, run) => {

@@ -54,6 +54,7 @@ export class Environment {
   /** Monotonic, for stamps; on the machine's clock as coarse as an event-loop turn, and much cheaper than asking it. */
   readonly stampMs: () => number;
   deadLetters = 0;
+  #tellingOfDeadLetter = false;
 
   constructor(clock: Clock, log: Log, random: () => number) {
     this.clock = clock;
@@ -78,15 +79,24 @@ export class Environment {
     traceId: string | undefined,
   ): void {
     this.deadLetters++;
+    // Who hears of dead letters and cannot take one makes another: that one is counted, or there would be no end.
+    if (this.#tellingOfDeadLetter) return;
+    this.#tellingOfDeadLetter = true;
     const atMicros = this.clock.wallMicros();
     this.events.publish('dead-letter', { path, incarnation, atMicros, reason, messageType, traceId });
+    this.#tellingOfDeadLetter = false;
   }
 }
 
+/** Never throws, although anything may have been thrown. */
 export function describeError(error: unknown): ErrorInfo {
-  return error instanceof Error
-    ? { name: error.name, message: error.message }
-    : { name: typeof error, message: String(error) };
+  try {
+    return error instanceof Error
+      ? { name: error.name, message: error.message }
+      : { name: typeof error, message: String(error) };
+  } catch {
+    return { name: typeof error, message: 'has no text' };
+  }
 }
 
 /** The `type` of a message, as far as it has one. */

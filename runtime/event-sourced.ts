@@ -64,6 +64,7 @@ export type EventSourcedMessage<State, Command, Reply> =
   | {
       readonly type: 'looked-up';
       readonly pending: PendingCommand<Command>;
+      readonly throughSeq: number;
       readonly found: KnownCommand<Reply> | undefined;
       readonly error?: unknown;
     };
@@ -78,8 +79,8 @@ interface PendingCommand<Command> {
   readonly command: Command;
   readonly subjectId: string | undefined;
   readonly replyTo: ReplyTo;
-  /** Looked up and found nowhere. */
-  readonly isNew?: true;
+  /** Looked up among the rows through this one, and found nowhere. */
+  readonly newThroughSeq?: number;
 }
 
 export interface Decided<Event, Reply> {
@@ -144,7 +145,10 @@ export interface EventSourcedSpec<State, Command, Event, Reply> {
 export interface EventSourcedLimits {
   /** Appends under way at once. */
   readonly inFlight: number;
-  /** Commands that wait for a place in flight, or for the journal to be read. */
+  /**
+   * Commands that wait for a place in flight, or for the journal to be read; as many may be looked up among the old ones at once,
+   * and as many reads may wait for the journal to be read.
+   */
   readonly waiting: number;
   /** Results kept in memory to answer repeated commands at once. */
   readonly recentCommands: number;
@@ -186,6 +190,8 @@ class Incarnation<State, Command, Event, Reply> {
   readonly inFlight: InFlight<State, Event, Reply>[] = [];
   readonly waiting: PendingCommand<Command>[] = [];
   readonly readers: ReplyTo[] = [];
+  /** Commands that are being looked up among those no longer in memory. */
+  lookingUp = 0;
   readonly recent = new Map<string, KnownCommand<Reply>>();
   readonly seen = new CommandFilter();
 
@@ -251,13 +257,24 @@ export function eventSourced<State, Command, Event, Reply>(
     const commandId = spec.commandId(pending.command);
     const known = actor.recent.get(commandId);
     if (known) return answerKnown(actor, pending, known);
-    if (pending.isNew || !actor.seen.mayHave(commandId)) return append(actor, pending, commandId, context);
+    if (isNew(actor, pending) || !actor.seen.mayHave(commandId)) return append(actor, pending, commandId, context);
+    if (actor.lookingUp >= spec.limits.waiting) {
+      return refuse(pending, 'OVERLOADED', `${actor.lookingUp} commands are being looked up`, spec.limits.reloadMs);
+    }
     // Either a repeated command from long ago, or one new id in a million that looks like one.
-    context.pipe(spec.lookUpCommand(commandId, actor.durableSeq), (result) =>
-      result.ok
-        ? { type: 'looked-up', pending, found: result.value }
-        : { type: 'looked-up', pending, found: undefined, error: result.error },
-    );
+    actor.lookingUp += 1;
+    const throughSeq = actor.durableSeq;
+    context.pipe(spec.lookUpCommand(commandId, throughSeq), (result) => ({
+      ...{ type: 'looked-up', pending, throughSeq },
+      ...(result.ok ? { found: result.value } : { found: undefined, error: result.error }),
+    }));
+  }
+
+  /** Looked up in vain, and whatever has come since is still in memory: otherwise its twin may have, and is forgotten already. */
+  function isNew(actor: Actor, { newThroughSeq }: PendingCommand<Command>): boolean {
+    if (newThroughSeq === undefined) return false;
+    const oldest = actor.recent.values().next().value;
+    return oldest === undefined || oldest.seq <= newThroughSeq + 1;
   }
 
   function append(actor: Actor, pending: PendingCommand<Command>, commandId: string, context: Context): void {
@@ -369,6 +386,14 @@ export function eventSourced<State, Command, Event, Reply>(
     serveWaiting(actor, context);
   }
 
+  function onRead(actor: Actor, reader: ReplyTo): void {
+    if (actor.readers.length >= spec.limits.waiting) {
+      return reader.reply({ type: 'unavailable', reason: `${actor.readers.length} reads are waiting` });
+    }
+    actor.readers.push(reader);
+    if (actor.phase !== 'loading') serveReaders(actor);
+  }
+
   /** Reads see the durable state, so it need not be the latest: one read before is better than none while the journal is away. */
   function serveReaders(actor: Actor): void {
     const answer =
@@ -409,8 +434,7 @@ export function eventSourced<State, Command, Event, Reply>(
           );
           break;
         case 'read':
-          actor.readers.push(context.replyLater());
-          if (actor.phase !== 'loading') serveReaders(actor);
+          onRead(actor, context.replyLater());
           break;
         case 'journal-durable':
           onDurable(actor, message, context);
@@ -431,10 +455,11 @@ export function eventSourced<State, Command, Event, Reply>(
           }
           break;
         case 'looked-up':
+          actor.lookingUp -= 1;
           if (message.found) answerKnown(actor, message.pending, message.found);
           else if (message.error !== undefined)
             refuse(message.pending, 'NOT_READY', 'earlier commands cannot be looked up', spec.limits.reloadMs);
-          else onCommand(actor, { ...message.pending, isNew: true }, context);
+          else onCommand(actor, { ...message.pending, newThroughSeq: message.throughSeq }, context);
           break;
       }
       return actor;

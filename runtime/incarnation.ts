@@ -86,7 +86,8 @@ export class Incarnation<State, Message> implements ActorContext<Message> {
     const timers = (this.#timers ??= new Set());
     const timer = this.clock.after(delayMs, () => {
       timers.delete(timer);
-      this.#host.deliver(message, false, traceId, this.incarnation);
+      // It rings once: shed by a full mailbox, whatever it was to go on with would stand still for ever.
+      this.#host.deliver(message, true, traceId, this.incarnation);
     });
     return this.#own(timer, timers);
   }

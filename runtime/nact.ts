@@ -34,8 +34,9 @@ export class TreeNode {
   readonly #reference: Reference;
   readonly #parent: TreeNode | undefined;
   readonly #onCrashed: (error: unknown) => void;
-  readonly #children = new Map<string, TreeNode>();
-  readonly #buckets: { readonly reference: Reference; size: number }[] = [];
+  /** None of a worker's: there are many of those. */
+  #children: Map<string, TreeNode> | undefined;
+  #buckets: { readonly reference: Reference; size: number }[] | undefined;
   #bucket: { readonly reference: Reference; size: number } | undefined;
   #serial = 0;
   #crash: { readonly error: unknown } | undefined;
@@ -77,7 +78,7 @@ export class TreeNode {
       bucket.size++;
       child.#onStopped = () => void bucket.size--;
     }
-    this.#children.set(name, child);
+    (this.#children ??= new Map()).set(name, child);
     return child;
   }
 
@@ -91,7 +92,7 @@ export class TreeNode {
   stop(): void {
     if (this.#state === 'stopped') return;
     if (this.#state === 'live') {
-      for (const bucket of this.#buckets) nact.stop(bucket.reference);
+      for (const bucket of this.#buckets ?? []) nact.stop(bucket.reference);
       nact.stop(this.#reference);
     }
     this.#leave();
@@ -99,7 +100,7 @@ export class TreeNode {
 
   #leave(): void {
     this.#state = 'stopped';
-    if (this.#parent) this.#parent.#children.delete(this.#reference.name);
+    if (this.#parent) this.#parent.#children?.delete(this.#reference.name);
     this.#onStopped?.();
   }
 
@@ -114,7 +115,7 @@ export class TreeNode {
       return directives.escalate;
     }
     // A bucket's crash handler is its parent's, and a child's own: both get the child from nact.
-    const child = this.#children.get(childReference.name);
+    const child = this.#children?.get(childReference.name);
     if (child) {
       // nact stops the child a microtask after this returns.
       setImmediate(() => {
@@ -128,12 +129,13 @@ export class TreeNode {
 
   #bucketWithRoom(): { readonly reference: Reference; size: number } {
     if (this.#bucket && this.#bucket.size < bucketSize) return this.#bucket;
-    this.#bucket = this.#buckets.find((bucket) => bucket.size < bucketSize / 2);
+    const buckets = (this.#buckets ??= []);
+    this.#bucket = buckets.find((bucket) => bucket.size < bucketSize / 2);
     if (!this.#bucket) {
-      const name = `bucket.${this.#buckets.length}`;
+      const name = `bucket.${buckets.length}`;
       const reference = nact.spawn(this.#reference, this.#receive, name, { onCrash: this.#onCrash });
       this.#bucket = { reference, size: 0 };
-      this.#buckets.push(this.#bucket);
+      buckets.push(this.#bucket);
     }
     return this.#bucket;
   }

@@ -39,7 +39,8 @@ export class Scheduler {
   #pending = 0;
   #stirred = 0;
   #idleWaiters: (() => void)[] = [];
-  readonly #turnEndHooks: (() => void)[] = [];
+  /** Never changed but replaced, so that a hook may be taken away while they are called. */
+  #turnEndHooks: readonly (() => void)[] = [];
 
   /** @param onError is told what a cell or hook threw although it must not */
   constructor(onError: (error: unknown) => void) {
@@ -71,10 +72,11 @@ export class Scheduler {
 
   /** Calls `hook` each time the ready queue has run dry. Hooks may tell. */
   onTurnEnd(hook: () => void): () => void {
-    this.#turnEndHooks.push(hook);
+    // A function of its own, so that the same hook may be there twice and each be taken away once.
+    const own = (): void => hook();
+    this.#turnEndHooks = [...this.#turnEndHooks, own];
     return () => {
-      const at = this.#turnEndHooks.indexOf(hook);
-      if (at >= 0) this.#turnEndHooks.splice(at, 1);
+      this.#turnEndHooks = this.#turnEndHooks.filter((other) => other !== own);
     };
   }
 

@@ -80,6 +80,9 @@ export class StartFailed extends Terminal {
   }
 }
 
+const restarts: ReadonlySet<string> = new Set(['permanent', 'transient', 'temporary']);
+const strategies: ReadonlySet<string> = new Set(['one-for-one', 'rest-for-one', 'one-for-all', 'dynamic']);
+
 /** @throws InvalidSpec when a spec, or one below it, cannot be run */
 export function checkSpec(spec: ChildSpec, path: string): void {
   const demand = (holds: boolean, fault: string): void => {
@@ -89,10 +92,13 @@ export function checkSpec(spec: ChildSpec, path: string): void {
   demand(spec.shutdownMs === undefined || spec.shutdownMs >= 0, `shutdownMs must be 0 or more, was ${spec.shutdownMs}`);
   if (spec.policy) checkPolicy(spec.policy, demand);
   if (!isSupervisor(spec)) {
+    const { restart = 'permanent' } = spec;
+    demand(restarts.has(restart), `restart must be ${[...restarts].join(', ')}, was ${restart}`);
     const capacity = spec.mailbox?.capacity ?? 1;
     demand(Number.isSafeInteger(capacity) && capacity >= 1, `mailbox capacity must be 1 or more, was ${capacity}`);
     return;
   }
+  demand(strategies.has(spec.strategy), `strategy must be ${[...strategies].join(', ')}, was ${spec.strategy}`);
   const ids = new Set<string>();
   for (const child of spec.children) {
     demand(!ids.has(child.id), `child id ${child.id} occurs twice`);

@@ -52,7 +52,7 @@ export class Supervisor implements Keeper<Child> {
   #status: Status = 'dormant';
   #node: TreeNode | undefined;
   #history = noFailures;
-  /** Those that wait for the restart of their group, and its backoff. */
+  /** Those whose turn to start has not come yet, in the start of all or in the restart of their group, and its backoff. */
   readonly #group = new Set<Member>();
   #groupTimer: Timer | undefined;
   /** Rises whenever what is under way has been overtaken: by a halt, by giving up, or by a new restart of the group. */
@@ -106,7 +106,12 @@ export class Supervisor implements Keeper<Child> {
       this.#closeCrash();
       this.#keeper.failed(this, error);
     });
-    for (const member of Array.from(this.#members.values())) {
+    const members = [...this.#members.values()];
+    for (const member of members) {
+      member.history = noFailures;
+      this.#group.add(member);
+    }
+    for (const member of members) {
       try {
         await this.#launch(member);
       } catch (error) {
@@ -130,6 +135,7 @@ export class Supervisor implements Keeper<Child> {
    */
   async halt(towards: 'restarting' | 'stopped', withinMs: number): Promise<void> {
     if (this.#status === 'stopped') return;
+    const wasDormant = this.#status === 'dormant';
     if (towards === 'stopped') this.#status = 'stopping';
     else if (this.#status !== 'stopping') this.#status = 'restarting';
     this.#interrupt();
@@ -139,7 +145,7 @@ export class Supervisor implements Keeper<Child> {
     this.#closeCrash();
     if (this.status !== 'stopping') return;
     this.#status = 'stopped';
-    this.#env.announce('stopped', this.path, this.incarnation);
+    if (!wasDormant) this.#env.announce('stopped', this.path, this.incarnation);
   }
 
   /**
@@ -178,6 +184,8 @@ export class Supervisor implements Keeper<Child> {
     if (this.#status === 'starting') this.#deferred.push({ child, error });
     const member = this.#memberOf(child);
     if (this.#status !== 'running' || !member || member.leaving) return;
+    // It crashed before the restart of its group had taken it down: it comes back with the others, and that is paid for.
+    if (this.#group.has(member)) return;
     const policy = this.#isDynamic ? member.policy : this.spec.policy;
     const history = this.#isDynamic ? member.history : this.#history;
     const { nowMs, chance } = this.#moment();
@@ -227,6 +235,7 @@ export class Supervisor implements Keeper<Child> {
   /** Starts a child, unless it is to wait for its first message. One that ran before a restart runs after it. */
   async #launch(member: Member): Promise<void> {
     const { child, leaving } = member;
+    this.#group.delete(member);
     if (leaving) return;
     const mayRest = child instanceof Cell && child.spec.onDemand === true && child.status !== 'restarting';
     if (mayRest && child.mailbox.size === 0) return child.rest();
@@ -272,12 +281,12 @@ export class Supervisor implements Keeper<Child> {
   async #restartGroup(members: readonly Member[], afterMs: number): Promise<void> {
     this.#interrupt();
     const era = this.#era;
-    for (const member of members) {
-      if (member.restart === 'temporary') void this.#forget(member);
-      else this.#group.add(member);
+    for (const member of members) this.#group.add(member);
+    for (const member of this.#groupInOrder().toReversed()) {
+      if (member.restart === 'temporary') await this.#forget(member);
+      else await member.child.halt('restarting', Infinity);
+      if (era !== this.#era) return;
     }
-    await this.#haltMembers(this.#groupInOrder(), 'restarting', Infinity);
-    if (era !== this.#era) return;
     this.#groupTimer = this.#afterBackoff(afterMs, () => void this.#startGroup());
   }
 
@@ -297,7 +306,6 @@ export class Supervisor implements Keeper<Child> {
         return;
       }
       if (era !== this.#era) return;
-      this.#group.delete(member);
     }
   }
 
@@ -343,9 +351,9 @@ export class Supervisor implements Keeper<Child> {
   async #forget(member: Member): Promise<void> {
     member.leaving = true;
     member.timer?.cancel();
-    this.#group.delete(member);
     await member.child.halt('stopped', Infinity);
     if (this.#memberOf(member.child) !== member) return;
+    this.#group.delete(member);
     this.#members.delete(member.child.spec.id);
     unregister(this.#registry, member.child);
   }

@@ -29,6 +29,7 @@ export interface ActorSystem extends Directory {
   /**
    * Starts a tree, each actor after those before it; the root's path is `/`. Once a system.
    * @throws InvalidSpec nothing was started @throws StartFailed a permanent actor did not start, and everything is stopped again
+   * @throws ActorStopped the system was stopped before, or on the way
    */
   start(root: SupervisorSpec): Promise<void>;
   /**
@@ -47,7 +48,7 @@ export interface ActorSystem extends Directory {
   onTurnEnd(hook: () => void): () => void;
   /** Resolves when no actor has anything to do, and a turn of the event loop has brought nothing new. For tests and replays. */
   idle(): Promise<void>;
-  /** Stops everything, in reverse order of start. May be called twice, also during the start. */
+  /** Stops everything, in reverse order of start. May be called twice, also before and during the start. */
   stop(): Promise<void>;
 }
 
@@ -100,6 +101,7 @@ class System implements ActorSystem, Keeper<Supervisor> {
 
   async start(spec: SupervisorSpec): Promise<void> {
     if (this.#root) throw new AlreadyStarted(this.name);
+    if (this.#stopping) throw new ActorStopped('/');
     checkSpec(spec, '/');
     this.#tree = TreeNode.root(this.name);
     this.#root = new Supervisor(this.#env, this.#registry, '/', spec, this);

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock, VirtualClock } from '../../runtime/clock.ts';
 
 test('time stands still until it is advanced', () => {
@@ -92,4 +92,28 @@ test('the clock of the machine tells microseconds, and its monotonic time never 
   expect(seen).toEqual(seen.toSorted((a, b) => a - b));
   expect(Number.isSafeInteger(systemClock.wallMicros())).toBe(true);
   expect(Math.abs(systemClock.wallMicros() / 1_000 - Date.now())).toBeLessThan(1_000);
+});
+
+test('the clock of the machine follows when the wall clock is set, and goes on telling microseconds', () => {
+  const laterMs = Date.now() + 3_600_000;
+  const now = vi.spyOn(Date, 'now').mockReturnValue(laterMs);
+  onTestFinished(() => now.mockRestore());
+  const seen = Array.from({ length: 10_000 }, () => systemClock.wallMicros());
+  expect(Math.abs(seen[0]! - laterMs * 1_000)).toBeLessThan(2_000);
+  expect(new Set(seen.map((micros) => micros % 1_000)).size).toBeGreaterThan(1);
+});
+
+test('a wait longer than a timer of the machine can count is kept, an infinite one never ends, and both can be cancelled', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  let rang = 0;
+  const days = 86_400_000;
+  systemClock.after(100 * days, () => rang++);
+  const cancelled = [60 * days, Infinity].map((delayMs) => systemClock.after(delayMs, () => rang++));
+  vi.advanceTimersByTime(50 * days);
+  for (const timer of cancelled) timer.cancel();
+  vi.advanceTimersByTime(50 * days - 1);
+  expect(rang).toBe(0);
+  vi.advanceTimersByTime(1);
+  expect([rang, vi.getTimerCount()]).toEqual([1, 0]);
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { AskTimeout } from '../../runtime/errors.ts';
-import type { JournalEntry } from '../../runtime/journal.ts';
+import type { JournalEntry, JournalRow } from '../../runtime/journal.ts';
 import { type AppendOutcome, ScriptedJournal } from '../support/scripted-journal.ts';
 import {
   deadlineMs,
@@ -172,6 +172,21 @@ test('commands that come while the journal is read wait and are served in order'
   expect(answers).toEqual([done(11, 2), done(12, 3), done(13, 4)]);
   expect(await state).toEqual({ state: { sum: 10, count: 1 }, seq: 1 });
   expect(seqs(rig.published)).toEqual([2, 3, 4]);
+});
+
+test('as many reads wait for the journal as commands may, and one more is told that there is nothing to read yet', async () => {
+  const journal = new ScriptedJournal();
+  const reading = Promise.withResolvers<void>();
+  const read = journal.read.bind(journal);
+  journal.read = async function* (key, afterSeq) {
+    await reading.promise;
+    yield* read(key, afterSeq);
+  };
+  const rig = await rigOf({ waiting: 2 }, journal);
+  const reads = [rig.read(), rig.read(), rig.read()];
+  expect(await reads[2]).toMatchObject({ type: 'unavailable' });
+  reading.resolve();
+  for (const read of reads.slice(0, 2)) expect(await read).toEqual({ state: emptyTally, seq: 0 });
 });
 
 test('without the journal at its start an entity is not ready, and recovers when the journal returns', async () => {
@@ -491,6 +506,20 @@ test('a command beyond those held in memory is found among the rows, and told fr
   expect(rig.lookedUp).toEqual(['c-1', 'c-2']);
 });
 
+test('as many commands are looked up at once as may wait, and one more is told to come back', async () => {
+  const rig = await rigOf({ recentCommands: 1, waiting: 3 });
+  for (const id of ids(6)) {
+    rig.add(id);
+    await rig.settle();
+  }
+  const repeated = ids(4).map((id) => rig.add(id));
+  await rig.settle();
+  expect(repeated).toEqual([...[1, 2, 3].map((seq) => done(seq, seq, true)), unavailable('OVERLOADED')]);
+  const again = rig.add('c-4');
+  await rig.settle();
+  expect(again).toEqual(done(4, 4, true));
+});
+
 test('a new command is not looked up, and one that was refused before is decided anew', async () => {
   const rig = await rigOf();
   rig.journal.outcomes.push('unavailable');
@@ -641,3 +670,32 @@ test('whatever fails: rows have no holes, every acknowledged command stands in t
     { numRuns: runs },
   );
 }, 120_000);
+
+test('a command that is looked up twice at once has one effect, however much comes in between', async () => {
+  const rig = await rigOf({ inFlight: 2, recentCommands: 2 });
+  rig.journal.outcomes.push('unavailable');
+  rig.add('x');
+  await rig.advance(reloadMs);
+  const late = Promise.withResolvers<void>();
+  const { memory } = rig.journal;
+  const read = memory.read.bind(memory);
+  let reads = 0;
+  memory.read = async function* (key, afterSeq) {
+    reads += 1;
+    const isSecond = reads === 2;
+    const rows: JournalRow[] = [];
+    for await (const row of read(key, afterSeq)) rows.push(row);
+    if (isSecond) await late.promise;
+    yield* rows;
+  };
+  const [first, second] = [rig.add('x'), rig.add('x')];
+  await rig.settle();
+  for (const id of ids(3)) {
+    rig.add(id);
+    await rig.settle();
+  }
+  late.resolve();
+  await rig.settle();
+  expect([first, second]).toEqual([done(1, 1), done(1, 1, true)]);
+  expect(await rig.rows()).toHaveLength(4);
+});

@@ -1,7 +1,7 @@
 /** An actor system that lives in virtual time, for tests. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import type { ActorContext, Behavior } from '../../runtime/actor.ts';
+import { type ActorContext, type Behavior, type Log, silentLog } from '../../runtime/actor.ts';
 import { VirtualClock } from '../../runtime/clock.ts';
 import type { ActorRef } from '../../runtime/ref.ts';
 import {
@@ -42,9 +42,12 @@ export const lenient: RestartPolicy = {
  * A system on a virtual clock that stops when the test ends.
  * @param root started before this returns; a list of children gets a lenient one-for-one root
  */
-export async function startTestSystem(root: SupervisorSpec | readonly ChildSpec[] = []): Promise<TestSystem> {
+export async function startTestSystem(
+  root: SupervisorSpec | readonly ChildSpec[] = [],
+  log: Log = silentLog,
+): Promise<TestSystem> {
   const clock = new VirtualClock(1_800_000_000_000_000);
-  const system = createSystem({ name: 'test', clock, random: () => 0.5 });
+  const system = createSystem({ name: 'test', clock, log, random: () => 0.5 });
   const lifecycle: LifecycleEvent[] = [];
   const deadLetters: DeadLetter[] = [];
   system.events.subscribe('lifecycle', (event) => void lifecycle.push(event));

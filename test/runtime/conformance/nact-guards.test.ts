@@ -1,0 +1,171 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { ActorCrashed, ActorStopped } from '../../../runtime/errors.ts';
+import { createSystem } from '../../../runtime/system.ts';
+import { crash, failToStart, incarnations, life, statusOf } from '../../support/lives.ts';
+import { trapRejections } from '../../support/rejections.ts';
+import { gate, handler, startTestSystem, supervisor, worker } from '../../support/test-system.ts';
+
+trapRejections();
+
+describe('what nact gets wrong does not show', () => {
+  const family = (log: string[]) =>
+    supervisor('grandparent', 'one-for-one', [supervisor('parent', 'one-for-one', [life('child', log)])]);
+
+  test('C96 the stop of a parent, or of the system, reaches the whole subtree', async () => {
+    for (const end of ['/grandparent', '/']) {
+      const log: string[] = [];
+      const { system, ref } = await startTestSystem([family(log)]);
+      const child = ref<string>('/grandparent/parent/child');
+      child.tell('queued');
+      await system.stopChild(end);
+      expect(log.at(-1)).toBe('stop child shutdown');
+      expect(child.tell('hello')).toBe('stopped');
+    }
+  });
+
+  test('C96 a restart of a group reaches the whole subtree', async () => {
+    const log: string[] = [];
+    const running = await startTestSystem(supervisor('root', 'one-for-all', [life('peer', log), family(log)]));
+    log.length = 0;
+    await crash(running, '/peer');
+    expect(log).toEqual(['stop peer crash', 'stop child shutdown', 'start peer', 'start child']);
+  });
+
+  test.each(['one-for-one', 'rest-for-one', 'one-for-all', 'dynamic'] as const)(
+    'C97 no second handler runs beside one that waits, whatever the supervisor does (%s)',
+    async (strategy) => {
+      let inside = 0;
+      let most = 0;
+      const slow = worker(
+        'slow',
+        handler<string>(async (message) => {
+          most = Math.max(most, ++inside);
+          await turn();
+          inside--;
+          if (message === 'crash') throw new Error(message);
+        }),
+      );
+      const running = await startTestSystem(supervisor('root', strategy, [life('first'), slow]));
+      for (const message of ['a', 'crash', 'b', 'crash', 'c']) running.ref<string>('/slow').tell(message);
+      await crash(running, '/first');
+      await running.settle();
+      expect([most, inside]).toEqual([1, 0]);
+      expect(running.system.inspect('/slow')[0]?.mailbox.depth).toBe(0);
+    },
+  );
+
+  test('C98 after an escalation no child is left stuck', async () => {
+    const log: string[] = [];
+    const once = { intensity: 0 };
+    const running = await startTestSystem([supervisor('s', 'one-for-one', [life('a', log), life('b', log)], once)]);
+    await crash(running, '/s/a');
+    for (const path of ['/s/a', '/s/b']) running.ref<string>(path).tell('hello');
+    await running.settle();
+    expect(log.slice(-2)).toEqual(['a got hello', 'b got hello']);
+  });
+
+  test('C99 a crash while an actor stops, and a child that is gone already, disturb nobody', async () => {
+    const hold = gate();
+    const late = worker(
+      'late',
+      handler<string>(async () => {
+        await hold.promise;
+        throw new Error('too late');
+      }),
+    );
+    const running = await startTestSystem([late, life('gone', [], { restart: 'temporary' })]);
+    running.ref<string>('/late').tell('x');
+    running.ref<string>('/gone').tell('crash');
+    const stopped = Promise.all([running.system.stopChild('/gone'), running.system.stopChild('/late')]);
+    await running.settle();
+    hold.resolve();
+    await stopped;
+    expect(running.system.list('/')).toEqual([]);
+  });
+
+  test('C100 a start that always fails lets the event loop turn, and ends at the limit of restarts', async () => {
+    let starts = 0;
+    let turns = 0;
+    const start = (): void => {
+      if (++starts > 1) failToStart();
+    };
+    const once = { intensity: 0 };
+    const system = createSystem({ name: 'guards' });
+    const children = [supervisor('s', 'one-for-one', [life('a', [], { start })], { intensity: 200 })];
+    await system.start(supervisor('root', 'one-for-one', children, once));
+    system.find<string>('/s/a')?.tell('crash');
+    while (statusOf(system, '/') !== 'stopped') {
+      turns++;
+      await turn();
+    }
+    expect(starts).toBeGreaterThan(200);
+    expect(turns).toBeGreaterThan(3);
+  });
+
+  test('C101 what is sent to a dead actor, or waits when one stops, becomes dead letters', async () => {
+    const { system, ref, settle, advance, deadLetters } = await startTestSystem([life('a', [], { shutdownMs: 0 })]);
+    const a = ref<string>('/a');
+    for (const message of ['hang', 'one', 'two']) a.tell(message);
+    await settle();
+    void system.stopChild('/a');
+    expect(a.tell('three')).toBe('stopped');
+    await advance(0);
+    expect(deadLetters.map(({ messageType }) => messageType).toSorted()).toEqual(['one', 'three', 'two']);
+  });
+
+  test('C102 an ask fails at once when its actor crashes or stops', async () => {
+    const hung = worker(
+      'hung',
+      handler<string>(() => new Promise(() => {})),
+      { shutdownMs: 0 },
+    );
+    const { system, ref, settle, advance } = await startTestSystem([hung, life('a')]);
+    await expect(ref<string>('/a').ask('crash', { timeoutMs: 60_000 })).rejects.toBeInstanceOf(ActorCrashed);
+    const inHand = ref<string>('/hung').ask('one', { timeoutMs: 60_000 });
+    const waits = ref<string>('/hung').ask('two', { timeoutMs: 60_000 });
+    const outcomes = Promise.allSettled([inHand, waits]);
+    await settle();
+    void system.stopChild('/hung');
+    await advance(0);
+    for (const outcome of await outcomes) expect(outcome).toMatchObject({ reason: expect.any(ActorStopped) });
+  });
+
+  test('C103 a state that failed is gone after the restart, and what stops an actor sees the last good one', async () => {
+    const stops: unknown[] = [];
+    const hold = gate();
+    const counter = worker('counter', {
+      start: () => 0,
+      receive: async (count: number, message: string) => {
+        if (message === 'crash') throw new Error(message);
+        if (message === 'slow') await hold.promise;
+        return count + 1;
+      },
+      stop: (count, { kind }) => void stops.push([count, kind]),
+      inspect: (count) => count,
+    });
+    const { system, ref, settle } = await startTestSystem([counter]);
+    for (const message of ['one', 'crash', 'two', 'slow']) ref<string>('/counter').tell(message);
+    await settle();
+    expect(system.inspectState('/counter')?.state).toBe(1);
+    const stopped = system.stop();
+    await settle();
+    hold.resolve();
+    await stopped;
+    expect(stops).toEqual([
+      [1, 'crash'],
+      [2, 'shutdown'],
+    ]);
+  });
+
+  test.each(['a:b', 'a/b', 'a@b', 'Ünïcode', '漢字 🙂', '%2F', 'constructor', '__proto__'])(
+    'C104 an id may be %j',
+    async (id) => {
+      const running = await startTestSystem([life(id)]);
+      const path = running.system.list('/')[0]!;
+      await crash(running, path);
+      expect(incarnations(running.system)[id]).toBe(2);
+      expect(running.system.inspect(path)[0]?.id).toBe(id);
+    },
+  );
+});
