@@ -4,6 +4,8 @@
  */
 import type { ActorContext, Behavior } from '../runtime/actor.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { AskTimeout } from '../runtime/errors.ts';
+import { Retryable } from '../runtime/errors.ts';
 import type { ActorRef, Asks } from '../runtime/ref.ts';
 import type { AiProviderMessage } from './ai-provider.ts';
 import type { PriceStreamMessage } from './price-stream.ts';
@@ -40,7 +42,7 @@ export interface AiRouterSpec {
   instrument(symbol: string): Instrument | undefined;
   readonly quotes: QuoteBoard;
   readonly guard: GuardInput['limits'];
-  /** Kept for GET /signals/{id}, and told before the asker hears of the decision. */
+  /** Kept for GET /signals/{id}: before an order is sent, and in its place the whole decision before the asker hears of it. */
   save(decision: Decision): Promise<void>;
   /** Unique for ever within the tenant. */
   newId(): string;
@@ -55,6 +57,7 @@ export function routerPath(tenant: string): string {
 export function aiRouter(
   spec: AiRouterSpec,
 ): Behavior<{ readonly underWay: number; readonly decided: number }, AiRouterMessage> {
+  const onTheirWay: OnTheirWay = new Set();
   return {
     start: () => ({ underWay: 0, decided: 0 }),
 
@@ -62,7 +65,7 @@ export function aiRouter(
       switch (message.type) {
         case 'request-signal': {
           const replyTo = context.replyLater();
-          const decision = decide(spec, message.request, context).then(async (made) => {
+          const decision = decide(spec, message.request, onTheirWay, context).then(async (made) => {
             await spec.save(made);
             return made;
           });
@@ -82,12 +85,22 @@ export function aiRouter(
   };
 }
 
+/**
+ * `account/symbol` of the orders that are sent and not answered. An account shows what is durable, so of two decisions at once the second
+ * would not see the order of the first.
+ */
+type OnTheirWay = Set<string>;
+
+/** How long an order is believed to be on its way; far above what a journal that is away for a while takes. */
+const orderFateMs = 600_000;
+
 type Options = { readonly timeoutMs: number; readonly traceId?: string };
 
 /** A failure on the way is part of the decision: by then an order may have been sent, and the record must say so. */
 async function decide(
   spec: AiRouterSpec,
   request: SignalRequest,
+  onTheirWay: OnTheirWay,
   context: ActorContext<AiRouterMessage>,
 ): Promise<Decision> {
   const { traceId } = context;
@@ -98,10 +111,17 @@ async function decide(
     ...{ verdict: undefined, order: undefined, failure: undefined },
   };
   try {
-    for await (const found of steps(spec, decision, options, context.clock)) decision = { ...decision, ...found };
+    for await (const found of steps(spec, decision, options, onTheirWay, context.clock)) {
+      decision = { ...decision, ...found };
+      // No order without the record that explains it.
+      if (found.verdict?.type === 'order') await spec.save(decision);
+    }
     return decision;
   } catch (error) {
-    return { ...decision, failure: error instanceof Error ? error.message : String(error) };
+    if (error instanceof Retryable) return { ...decision, failure: error.message };
+    // A fault of ours is for the log: clients read the decision.
+    context.log.error({ err: error, decision: decision.id }, 'a decision could not be finished');
+    return { ...decision, failure: 'the decision could not be finished' };
   }
 }
 
@@ -110,6 +130,7 @@ async function* steps(
   spec: AiRouterSpec,
   { id, request }: Decision,
   options: Options,
+  onTheirWay: OnTheirWay,
   clock: Clock,
 ): AsyncGenerator<Partial<Decision>, void> {
   const instrument = spec.instrument(request.symbol);
@@ -131,19 +152,42 @@ async function* steps(
   const durable = await account?.ask({ type: 'read' }, options);
   if (!account || !durable || !('state' in durable)) return yield { failure: 'the account is not ready' };
   const { state } = durable;
+  const place = `${request.account}/${request.symbol}`;
   const verdict = guardSignal({
     ...{ decisionId: id, signal: signal.signal, limits: spec.guard, instrument },
     account: {
       aiMayOrder: state.aiMayOrder,
       position: state.positions.get(request.symbol),
-      hasWorkingOrder: [...state.orders.values()].some((order) => order.symbol === request.symbol),
+      hasWorkingOrder:
+        onTheirWay.has(place) || [...state.orders.values()].some((order) => order.symbol === request.symbol),
     },
     // The price now, not the one the model was shown.
     quote: spec.quotes.get(request.symbol),
     nowMicros: clock.wallMicros(),
   });
-  yield { verdict };
-  if (verdict.type === 'no-order') return;
-  const command = { type: 'submit-order', ...verdict.terms } as const;
-  yield { order: await account.ask({ type: 'command', command, subjectId: request.subjectId }, options) };
+  if (verdict.type === 'no-order') return yield { verdict };
+  onTheirWay.add(place);
+  let fate: Promise<AccountCommandResult> | undefined;
+  try {
+    yield { verdict };
+    const command = { type: 'submit-order', ...verdict.terms } as const;
+    const message = { type: 'command', command, subjectId: request.subjectId } as const;
+    fate = account.ask(message, { ...options, timeoutMs: orderFateMs });
+    yield { order: await within(options.timeoutMs, fate, account.path, clock) };
+  } finally {
+    const arrive = (): void => void onTheirWay.delete(place);
+    if (fate) fate.then(arrive, arrive);
+    else arrive();
+  }
+}
+
+/** @throws AskTimeout the answer, which may still come, did not come in time */
+async function within<T>(timeoutMs: number, answer: Promise<T>, path: string, clock: Clock): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = clock.after(timeoutMs, () => late.reject(new AskTimeout(path, timeoutMs, 'handler')));
+  try {
+    return await Promise.race([answer, late.promise]);
+  } finally {
+    timer.cancel();
+  }
 }

@@ -11,7 +11,7 @@ export type DatabaseMessage =
   | { readonly type: 'stepped'; readonly ok: false; readonly error: unknown }
   | { readonly type: 'pinged'; readonly error: unknown };
 
-/** One step of bringing the platform's storage up; idempotent, since it runs again after a failure in a later one. */
+/** One step of bringing the platform's storage up; idempotent, since it runs again when it has failed. */
 export interface DatabaseStep {
   /** In the words of an operator: `connecting to the database`, `applying migrations`. */
   readonly doing: string;
@@ -80,8 +80,8 @@ export function database(spec: DatabaseSpec): Behavior<Database, DatabaseMessage
         }
         case 'pinged':
           if (message.error !== undefined)
-            return retryLater(state, 'the database does not answer', message.error, context);
-          if (state.failures > 0) context.log.info({}, 'the database answers again');
+            return retryLater(state, 'the database cannot serve', message.error, context);
+          if (state.failures > 0) context.log.info({}, 'the database serves again');
           spec.readiness.set('database', 'ready');
           context.after(spec.pingMs, { type: 'step' });
           return { ...state, failures: 0 };

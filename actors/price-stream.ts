@@ -11,7 +11,7 @@ import {
   type CandleInterval,
   type CandleSeries,
 } from './market/candle.ts';
-import { isCrossed, type Quote, type QuoteBoard } from './market/quote.ts';
+import { isCrossed, isPrice, type Quote, type QuoteBoard } from './market/quote.ts';
 import type { PlatformTopics } from './trading/topics.ts';
 
 /** A price as its source gives it; prices scaled by 10^8. */
@@ -55,6 +55,8 @@ interface Stream {
     readonly crossed: number;
     readonly gaps: number;
     readonly outOfOrder: number;
+    /** No prices: a fault of the source that goes no further. */
+    readonly invalid: number;
   };
 }
 
@@ -72,6 +74,8 @@ export function priceStream(spec: PriceStreamSpec): Behavior<Stream, PriceStream
     if (last && tick.timeMicros < last.timeMicros)
       return { ...stream, counts: { ...counts, outOfOrder: counts.outOfOrder + 1 } };
     const { bid, ask, timeMicros } = tick;
+    if (!isPrice(bid) || !isPrice(ask) || !Number.isSafeInteger(timeMicros))
+      return { ...stream, counts: { ...counts, invalid: counts.invalid + 1 } };
     const quote: Quote = { symbol: spec.symbol, bid, ask, timeMicros, sequence: (last?.sequence ?? 0) + 1 };
     const crossed = isCrossed(quote);
     spec.board.set(quote);
@@ -106,7 +110,7 @@ export function priceStream(spec: PriceStreamSpec): Behavior<Stream, PriceStream
         last,
         candles: candleIntervals.map(emptySeries),
         withHistory: [],
-        counts: { ticks: 0, crossed: 0, gaps: 0, outOfOrder: 0 },
+        counts: { ticks: 0, crossed: 0, gaps: 0, outOfOrder: 0, invalid: 0 },
       };
     },
 

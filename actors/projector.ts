@@ -40,8 +40,8 @@ export type ProjectorMessage =
     } & Asks<boolean>)
   /** Answered once every account that is followed has caught up with what it was when it was followed. */
   | ({ readonly type: 'wait-until-caught-up' } & Asks<boolean>)
-  | { readonly type: 'read'; readonly name: string; readonly commits: readonly JournalledCommit[] | undefined }
-  | { readonly type: 'applied'; readonly ok: boolean }
+  | ({ readonly type: 'read'; readonly name: string } & (Decoded | { readonly failure: unknown }))
+  | { readonly type: 'applied'; readonly failure: unknown }
   | { readonly type: 'give-up-wait'; readonly wait: Wait }
   | { readonly type: 'work' };
 
@@ -66,6 +66,12 @@ export interface ProjectorSpec {
   readonly limits: ProjectorLimits;
 }
 
+/** What was read of a journal, up to the first row that is not understood; `fault` says what is wrong with that one. */
+interface Decoded {
+  readonly commits: readonly JournalledCommit[];
+  readonly fault: unknown;
+}
+
 interface Wait {
   readonly name: string;
   readonly seq: number;
@@ -80,6 +86,8 @@ interface Followed {
   queued: number;
   /** The last seq that is known to exist. */
   known: number;
+  /** A row is not understood: nothing behind it is projected, and nobody else waits for that. */
+  isStuck: boolean;
 }
 
 /** Changed in place: a crash starts over from the checkpoints in the database, given anew by `follow`. */
@@ -93,6 +101,8 @@ interface Projector {
   /** `resting` ends with the next `work` message. */
   status: 'idle' | 'busy' | 'resting';
   startedMs: number;
+  /** The database does not do as it is asked, and the log says so already. */
+  isFailing: boolean;
   readonly unsubscribe: Unsubscribe;
 }
 
@@ -103,7 +113,7 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
   function onCommit(projector: Projector, commit: JournalledCommit): void {
     const name = entityName({ tenantId: commit.tenantId, entityId: commit.accountId });
     const account = projector.accounts.get(name);
-    if (!account || commit.seq <= account.queued) return;
+    if (!account || account.isStuck || commit.seq <= account.queued) return;
     account.known = Math.max(account.known, commit.seq);
     if (commit.seq !== account.queued + 1 || projector.queue.length >= spec.limits.queueCommits) {
       projector.behind.add(name);
@@ -123,7 +133,10 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
       projector.batch = projector.queue.splice(0, spec.limits.batchCommits);
       projector.status = 'busy';
       projector.startedMs = context.clock.monotonicMs();
-      context.pipe(spec.models.apply(projector.batch), (result) => ({ type: 'applied', ok: result.ok }));
+      context.pipe(spec.models.apply(projector.batch), (result) => ({
+        type: 'applied',
+        failure: result.ok ? undefined : result.error,
+      }));
     }
   }
 
@@ -134,22 +147,32 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
     projector.status = 'busy';
     const rows = spec.read({ tenantId: account.tenantId, entityId: account.accountId }, queued);
     context.pipe(take(rows, spec.limits.batchCommits), (result) => ({
-      type: 'read',
-      name,
-      commits: result.ok ? result.value.map((row) => spec.decode(account, row)) : undefined,
+      ...{ type: 'read', name },
+      ...(result.ok ? decoded(account, result.value) : { failure: result.error }),
     }));
+  }
+
+  /** A row that is not understood is a fault of one account, so it must not end the projector of all. */
+  function decoded(account: ProjectedAccount, rows: readonly JournalRow[]): Decoded {
+    const commits: JournalledCommit[] = [];
+    try {
+      for (const row of rows) commits.push(spec.decode(account, row));
+      return { commits, fault: undefined };
+    } catch (fault) {
+      return { commits, fault };
+    }
   }
 
   function onRead(
     projector: Projector,
-    name: string,
-    commits: readonly JournalledCommit[] | undefined,
+    { name, ...read }: Extract<ProjectorMessage, { type: 'read' }>,
     context: Context,
   ): void {
-    if (!commits) {
+    if ('failure' in read) {
       projector.behind.add(name);
-      return rest(projector, spec.limits.retryMs, context);
+      return onFailure(projector, read.failure, context);
     }
+    const { commits, fault } = read;
     const account = projector.accounts.get(name)!;
     for (const commit of commits) {
       if (commit.seq !== account.queued + 1) continue;
@@ -157,16 +180,33 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
       account.queued = commit.seq;
     }
     account.known = Math.max(account.known, account.queued);
-    const isBehind = account.queued < account.known || commits.length === spec.limits.batchCommits;
+    if (fault !== undefined) giveUp(projector, account, fault, context);
+    const isMore = account.queued < account.known || commits.length === spec.limits.batchCommits;
+    const isBehind = isMore && !account.isStuck;
     if (isBehind) projector.behind.add(name);
     else projector.behind.delete(name);
     // A journal that does not give what it is known to hold is asked again later.
     rest(projector, isBehind && commits.length === 0 ? spec.limits.retryMs : 0, context);
   }
 
+  function giveUp(projector: Projector, account: Followed, fault: unknown, context: Context): void {
+    account.isStuck = true;
+    const { tenant, account: slug } = account.account;
+    const fields = { tenant, account: slug, seq: account.queued + 1, error: String(fault) };
+    context.log.error(fields, 'a row of the journal is not understood: this account is projected no further');
+    answerWaits(projector);
+  }
+
+  /** Told once, however often it is tried again. */
+  function onFailure(projector: Projector, failure: unknown, context: Context): void {
+    if (!projector.isFailing) context.log.warn({ error: String(failure) }, 'the read models fall behind');
+    projector.isFailing = true;
+    rest(projector, spec.limits.retryMs, context);
+  }
+
   function expect(projector: Projector, name: string, seq: number): void {
     const account = projector.accounts.get(name);
-    if (!account || seq <= account.known) return;
+    if (!account || account.isStuck || seq <= account.known) return;
     account.known = seq;
     projector.behind.add(name);
   }
@@ -177,14 +217,16 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
     else context.after(restMs, { type: 'work' });
   }
 
-  function onApplied(projector: Projector, ok: boolean, context: Context): void {
+  function onApplied(projector: Projector, failure: unknown, context: Context): void {
     const { batch } = projector;
     projector.batch = [];
-    if (!ok) {
+    if (failure !== undefined) {
       // Nothing of it was written, or all of it: the checkpoint decides, so the same batch may be applied again.
       projector.queue.unshift(...batch);
-      return rest(projector, spec.limits.retryMs, context);
+      return onFailure(projector, failure, context);
     }
+    if (projector.isFailing) context.log.info({}, 'the read models are written again');
+    projector.isFailing = false;
     for (const commit of batch) {
       const account = projector.accounts.get(entityName({ tenantId: commit.tenantId, entityId: commit.accountId }));
       if (account) account.projected = Math.max(account.projected, commit.seq);
@@ -214,7 +256,9 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
   }
 
   function isCaughtUp(projector: Projector): boolean {
-    for (const account of projector.accounts.values()) if (account.projected < account.known) return false;
+    for (const { isStuck, projected, known } of projector.accounts.values()) {
+      if (!isStuck && projected < known) return false;
+    }
     return true;
   }
 
@@ -234,6 +278,7 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
           batch: [],
           status: 'idle' as const,
           startedMs: 0,
+          isFailing: false,
         },
         unsubscribe: spec.bus.subscribe(
           'commits',
@@ -252,7 +297,8 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
           const { account, checkpoint, lastSeq } = message;
           const name = entityName({ tenantId: account.tenantId, entityId: account.accountId });
           if (!projector.accounts.has(name)) {
-            projector.accounts.set(name, { account, projected: checkpoint, queued: checkpoint, known: checkpoint });
+            const at = { projected: checkpoint, queued: checkpoint, known: checkpoint };
+            projector.accounts.set(name, { account, ...at, isStuck: false });
           }
           expect(projector, name, lastSeq);
           work(projector, context);
@@ -277,10 +323,10 @@ export function projector(spec: ProjectorSpec): Behavior<Projector, ProjectorMes
           answerWaits(projector);
           break;
         case 'read':
-          onRead(projector, message.name, message.commits, context);
+          onRead(projector, message, context);
           break;
         case 'applied':
-          onApplied(projector, message.ok, context);
+          onApplied(projector, message.failure, context);
           break;
         case 'work':
           wake(projector, context);

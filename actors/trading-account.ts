@@ -74,7 +74,7 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
     read: spec.read,
     lookUpCommand: (id, throughSeq) => spec.lookUpCommand(key, id, throughSeq),
 
-    onDurable(commit) {
+    onDurable(commit, context) {
       const { seq, commandId: id, traceId, subjectId } = commit;
       const events = numbered(commit.before, commit.events, commit.encoded);
       const told: AccountCommit = {
@@ -91,9 +91,15 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
       };
       const session = spec.session();
       for (const event of commit.events) {
-        if (event.type === 'order-submitted') session?.tell({ type: 'place', order: orderToPlace(event) });
+        if (event.type === 'order-submitted')
+          session?.tell({ type: 'place', order: orderToPlace(event) }, traceId === undefined ? {} : { traceId });
         else if (event.type === 'order-pending-cancel')
           session?.tell({ type: 'cancel', orderId: event.orderId }, { control: true });
+        else if (event.type === 'order-report-quarantined')
+          context.log.error(
+            { tenant, account, seq, ...event },
+            'the broker reported what cannot be: it is kept without effect',
+          );
       }
       spec.bus.publish(topic, told);
       spec.bus.publish('commits', told);
@@ -127,7 +133,7 @@ export function numbered(
   });
 }
 
-/** What a broker may not have heard of yet: orders to place, then those to withdraw. */
+/** What a broker may not have heard of yet: orders to place, and others to withdraw. */
 export function outstanding(account: Account): Outstanding {
   return { orders: workingOrders(account), cancels: pendingCancels(account) };
 }

@@ -16,12 +16,17 @@ export function pastCandles(
 ): CandleSeries {
   const length = intervalMicros(interval);
   const stepMicros = length / samples;
-  const currentOpen = Math.floor(untilMicros / length) * length;
+  const firstOpen = (Math.floor(untilMicros / length) - (count - 1)) * length;
   let series = emptySeries(interval);
-  for (let at = currentOpen - (count - 1) * length + stepMicros; at <= untilMicros; at += stepMicros) {
-    const price = priceAt(Math.floor(at));
-    if (price) series = applyTick(series, price);
-  }
-  const latest = priceAt(untilMicros);
-  return latest ? applyTick(series, latest) : series;
+  let lastMicros = firstOpen - 1;
+  // Two looks may meet the same tick, and the first one a tick of the candle before: neither counts.
+  const look = (atMicros: number): void => {
+    const price = priceAt(atMicros);
+    if (!price || price.timeMicros <= lastMicros) return;
+    lastMicros = price.timeMicros;
+    series = applyTick(series, price);
+  };
+  for (let at = firstOpen + stepMicros; at < untilMicros; at += stepMicros) look(Math.floor(at));
+  look(untilMicros);
+  return series;
 }

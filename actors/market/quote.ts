@@ -1,7 +1,7 @@
 /** A price as the market shows it: what buyers bid and sellers ask. */
 
 /**
- * Prices are integers scaled by 10^8 (`PRICE_SCALE`), held as numbers: this is the tick path, where `Number.isSafeInteger` guards them.
+ * Prices are integers scaled by 10^8 (`PRICE_SCALE`), held as numbers: this is the tick path, and `isPrice` guards it.
  * Rules turn them into `bigint` before they multiply.
  */
 export interface Quote {
@@ -14,14 +14,22 @@ export interface Quote {
   readonly sequence: number;
 }
 
+/** Whether a number can be a price: rules multiply it exactly, so it must be a safe integer, and above zero. */
+export function isPrice(value: number): boolean {
+  return Number.isSafeInteger(value) && value > 0;
+}
+
 /** A bid above the ask: a fault of the source. Nothing may be filled on it. */
 export function isCrossed(quote: Pick<Quote, 'bid' | 'ask'>): boolean {
   return quote.bid > quote.ask;
 }
 
-/** Older than `staleAfterMs`: no longer a price to trade on. */
+/**
+ * Older than `staleAfterMs`: no longer a price to trade on. Nor is one that is so far ahead of us: once a clock has been set back,
+ * the last quote before that would stay fresh for as long.
+ */
 export function isStale(quote: Pick<Quote, 'timeMicros'>, nowMicros: number, staleAfterMs: number): boolean {
-  return nowMicros - quote.timeMicros > staleAfterMs * 1000;
+  return Math.abs(nowMicros - quote.timeMicros) > staleAfterMs * 1000;
 }
 
 /** The last quote of each symbol. Written by price streams alone, read synchronously by whoever decides on prices. */

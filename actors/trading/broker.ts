@@ -26,7 +26,7 @@ export type BrokerReport = {
 export interface BrokerLogin {
   /** Places an order; idempotent by `orderId`. */
   place(order: BrokerOrder): void;
-  /** Asks to withdraw an order; the broker answers with a report, also when it is too late. */
+  /** Asks to withdraw an order; the broker answers with a report, also when it is too late, or when it does not know the order. */
   cancel(orderId: string): void;
   /** Ids of the orders that are working at the broker. */
   working(): readonly string[];

@@ -2,12 +2,15 @@
 import type { Account } from './account.ts';
 import type { BrokerOrder } from './broker.ts';
 
-/** Orders to place again, oldest first. The quantity is the order's whole one: `orderId` is the broker's key. */
+/**
+ * Orders to place again, oldest first. The quantity is the order's whole one: `orderId` is the broker's key.
+ * One that is to be withdrawn is not among them: a broker that does not know it would fill it, against its owner's wish.
+ */
 export function workingOrders(account: Account): BrokerOrder[] {
-  return [...account.orders.values()].map(orderToPlace);
+  return [...account.orders.values()].filter(({ state }) => state !== 'PENDING_CANCEL').map(orderToPlace);
 }
 
-/** Ids of the orders whose cancel may have been lost on the way: to be asked for again, after placing. */
+/** Ids of the orders whose cancel may have been lost on the way: to be asked for again. */
 export function pendingCancels(account: Account): string[] {
   return [...account.orders.values()].filter(({ state }) => state === 'PENDING_CANCEL').map(({ orderId }) => orderId);
 }

@@ -20,7 +20,9 @@ export function decideReport(
   if (!order) return quarantine(order, report, facts, 'order-not-known');
   if (report.type === 'filled') return decideFill(account, order, report, facts);
 
-  const next = transitions[order.state][report.type];
+  // Nobody can refuse what is filled in part, whatever else was under way meanwhile.
+  const isRefusalOfFilled = report.type === 'rejected' && order.filledQuantity > 0n;
+  const next = isRefusalOfFilled ? 'quarantine' : transitions[order.state][report.type];
   if (next === 'ignored') return [];
   if (next === 'quarantine') return quarantine(order, report, facts, 'not-in-this-state');
   const { orderId, symbol } = order;

@@ -147,7 +147,7 @@ function checkPrice({ order: { orderType, limitPrice }, instrument }: KnownPropo
   });
 }
 
-/** A market order trades at once and wants a price to trade on; a limit order brings its own. */
+/** A market order trades at once and wants a price to trade on; a limit order may wait for one. */
 function checkQuote({ order, quote, instrument, facts }: KnownProposal): Denial | undefined {
   if (order.orderType !== 'market') return undefined;
   const { symbol } = order;
@@ -170,12 +170,12 @@ interface Needs {
 }
 
 function needsOf({ account, order, instrument, quote, facts }: KnownProposal): Needs | Denial {
-  // A market buy trades at the ask, where a short would close; a market sell at the bid.
-  const price = order.limitPrice ?? (quote && closingPrice(order.side === 'buy' ? 'sell' : 'buy', quote));
+  // Who only wants out must not be held in by a price or a conversion that rests: the last one, however old, does for that.
+  const isWayOut = isReducing(account, order);
+  const price = highestPrice(order, quote) ?? (isWayOut ? order.limitPrice : undefined);
   if (price === undefined) return deny('QUOTE_MISSING', { symbol: order.symbol });
   const notional = notionalOf(instrument, order.quantity, price);
-  // Who only wants out must not be held in by a conversion that rests: the last rate, however old, does for that.
-  const freshAt = isReducing(account, order) ? undefined : facts.nowMicros;
+  const freshAt = isWayOut ? undefined : facts.nowMicros;
   const { currency, leverage } = account;
 
   const rate = conversionRate(instrument.quoteCurrency, currency, 'high', facts, freshAt);
@@ -189,6 +189,17 @@ function needsOf({ account, order, instrument, quote, facts }: KnownProposal): N
     margin: marginFor(instrument, order.quantity, notional, leverage, marginRate, currency),
     conversionRate: rate,
   };
+}
+
+/**
+ * The highest price at which an order may trade, so that it is not valued below what it comes to. A buy pays its limit at most, or the
+ * ask. A sell is filled at the bid where that is above its limit: the limit alone would make a large sale at next to nothing a small one.
+ */
+function highestPrice({ side, limitPrice }: OrderTerms, quote: Quote | undefined): bigint | undefined {
+  if (side === 'buy') return limitPrice ?? (quote && closingPrice('sell', quote));
+  if (!quote) return undefined;
+  const bid = closingPrice('buy', quote);
+  return limitPrice !== undefined && limitPrice > bid ? limitPrice : bid;
 }
 
 /** Whether all that works on this side, the order included, is no more than what is open against it. */

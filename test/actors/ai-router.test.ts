@@ -123,8 +123,57 @@ test('an order whose outcome is not known is part of the decision that sent it',
   await rig.test.advance(5_000);
   expect(decision.value).toMatchObject({ verdict: { type: 'order' }, order: undefined });
   expect(decision.value?.failure).toMatch(/^no reply from .*a-1/);
-  expect(rig.decisions).toHaveLength(1);
+  expect(rig.decisions.at(-1)).toEqual(decision.value);
   rig.journal.release();
+});
+
+test('while the outcome of an order is not known the guard lets no second one through', async () => {
+  const rig = await startStage({ provider: scripted(advice('buy')) });
+  await rig.quote('1.08000', '1.08010');
+  rig.journal.hold();
+  const first = watch(decide(rig, 'a-1'));
+  await rig.test.settle();
+  const onItsWay = { type: 'no-order', code: 'order-already-working' };
+  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: onItsWay });
+  await rig.test.advance(5_000);
+  expect(first.value?.failure).toMatch(/^no reply/);
+  await rig.quote('1.08000', '1.08010');
+  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: onItsWay });
+  rig.journal.release();
+  await rig.test.settle();
+  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: { code: 'position-already-open' } });
+  expect((await rig.history()).flat().filter((type) => type === 'order-submitted')).toHaveLength(1);
+});
+
+test('decisions that are made at once lead to one order', async () => {
+  const rig = await startStage({ provider: scripted(advice('buy')) });
+  await rig.quote('1.08000', '1.08010');
+  const decisions = await Promise.all([decide(rig, 'a-1'), decide(rig, 'a-1'), decide(rig, 'a-1')]);
+  await rig.test.settle();
+  expect(decisions.filter(({ verdict }) => verdict?.type === 'order')).toHaveLength(1);
+  expect((await rig.history()).slice(2)).toEqual([['order-submitted'], ['order-filled', 'position-opened']]);
+});
+
+test('an order is sent once its decision is kept, and not at all when it cannot be', async () => {
+  const rows: number[] = [];
+  let isAway = false;
+  const rig: StageRig = await startStage({
+    provider: scripted(advice('buy')),
+    onSave(decision) {
+      rows.push(rig.commits.length);
+      if (isAway && decision.failure === undefined) throw new Error('the database is away');
+    },
+  });
+  await rig.quote('1.08000', '1.08010');
+  const before = rig.commits.length;
+  isAway = true;
+  expect(await decide(rig, 'a-1')).toMatchObject({ failure: 'the decision could not be finished', order: undefined });
+  await rig.test.settle();
+  expect(rig.commits).toHaveLength(before);
+  isAway = false;
+  expect(await decide(rig, 'a-1')).toMatchObject({ order: { type: 'done' } });
+  expect(rows.at(-2)).toBe(before);
+  expect(rig.decisions.at(-1)).toMatchObject({ order: { type: 'done' } });
 });
 
 test('an account that is not ready, or does not exist, gets no order', async () => {

@@ -95,7 +95,7 @@ test('a database that stops answering is down until it answers again, and its st
   await rig.test.settle();
   rig.failures.ping.push(new Error('gone'), new Error('gone'));
   await rig.test.advance(1_000);
-  expect(state(rig)).toMatchObject({ state: 'down', reason: 'the database does not answer: gone' });
+  expect(state(rig)).toMatchObject({ state: 'down', reason: 'the database cannot serve: gone' });
   await rig.test.advance(100);
   expect(state(rig)).toMatchObject({ state: 'down' });
   await rig.test.advance(200);

@@ -62,6 +62,7 @@ test('each tick becomes a quote with the next number, on the board before anybod
     crossed: 0,
     gaps: 0,
     outOfOrder: 0,
+    invalid: 0,
   });
 });
 
@@ -80,6 +81,22 @@ test('a tick from the past is counted and goes no further', async () => {
     [3, 2],
   ]);
   expect(rig.inspect()).toMatchObject({ ticks: 3, outOfOrder: 1 });
+});
+
+test.each([
+  ['no number', Number.NaN],
+  ['a fraction', 108_000_000.5],
+  ['zero', 0],
+  ['below zero', -1],
+  ['beyond what is exact', 2 ** 53],
+])('a price that is %s is counted and goes no further', async (_, price) => {
+  const rig = await start();
+  await rig.tell(tick(0, 1), tick(1, price, 2), tick(2, 2, price), tick(3, 3));
+  expect(rig.quotes.map(({ bid, sequence }) => [bid, sequence])).toEqual([
+    [1, 1],
+    [3, 2],
+  ]);
+  expect(rig.inspect()).toMatchObject({ ticks: 4, invalid: 2 });
 });
 
 test.each([

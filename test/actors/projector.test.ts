@@ -23,6 +23,9 @@ interface Rig {
   readonly journal: MemoryJournal;
   /** How the next applies fail. */
   readonly failures: Error[];
+  /** Rows that cannot be decoded, `account/seq`. */
+  readonly damaged: string[];
+  readonly logged: string[];
   isJournalAway: boolean;
   /** Milliseconds that an apply takes. */
   applyMs: number;
@@ -63,15 +66,19 @@ async function start(limits: Partial<ProjectorLimits> = {}): Promise<Rig> {
       if (rig.isJournalAway) throw new JournalUnavailable();
       yield* journal.read(key, afterSeq);
     },
-    decode: (account, { seq, commandId, digest }): JournalledCommit => ({
-      ...{ ...account, seq, commandId, digest, events: [] },
-    }),
+    decode(account, { seq, commandId, digest }): JournalledCommit {
+      if (rig.damaged.includes(`${account.accountId}/${seq}`)) throw new TypeError('payload version must be 1, was 9');
+      return { ...account, seq, commandId, digest, events: [] };
+    },
     limits: { ...standard, ...limits },
   });
-  const system = await startTestSystem([worker('projector', behavior)]);
+  const logged: string[] = [];
+  const write = (_fields: object, message: string) => void logged.push(message);
+  const log = { debug: write, info: write, warn: write, error: write };
+  const system = await startTestSystem([worker('projector', behavior)], log);
   const ref = system.ref<ProjectorMessage>('/projector');
   const rig: Rig = {
-    ...{ test: system, ref, applied: [], batches: [], reads: [], journal, failures: [] },
+    ...{ test: system, ref, applied: [], batches: [], reads: [], journal, failures: [], damaged: [], logged },
     ...{ isJournalAway: false, applyMs: 0 },
     follow(accountId, checkpoint = 0, lastSeq = checkpoint) {
       checkpoints.set(accountId, checkpoint);
@@ -341,4 +348,36 @@ test('a row that is committed while the projector is down reaches the read model
   await rig.commit(1, [1], false);
   await rig.test.settle();
   expect(rig.applied).toEqual(['1/1']);
+});
+
+test('a row that is not understood stops its own account, and nobody else', async () => {
+  const rig = await start();
+  await rig.commit(1, range(1, 4), false);
+  await rig.commit(2, range(1, 2), false);
+  rig.damaged.push('1/3');
+  rig.follow(1, 0, 4);
+  rig.follow(2, 0, 2);
+  const caughtUp = watch(rig.ref.ask({ type: 'wait-until-caught-up' }, { timeoutMs: 60_000 }));
+  await rig.test.advance(retryMs);
+  expect(caughtUp).toEqual(answered(true));
+  await rig.commit(1, [5]);
+  await rig.commit(2, [3]);
+  await rig.test.settle();
+  expect(rig.applied.toSorted()).toEqual([...written(1, 1, 2), ...written(2, 1, 3)]);
+  expect(rig.test.history()).not.toContain('crashed /projector');
+  const waited = rig.waitFor(1, 4);
+  await rig.test.advance(1_000);
+  expect(waited).toEqual(answered(false));
+  expect(rig.logged).toEqual([expect.stringContaining('is not understood')]);
+});
+
+test('that the read models cannot be written is said once, and so is that they can again', async () => {
+  const rig = await start();
+  rig.follow(1);
+  await rig.test.settle();
+  rig.failures.push(new Error('away'), new Error('away'), new Error('away'));
+  await rig.commit(1, [1]);
+  for (let i = 0; i < 4; i++) await rig.test.advance(retryMs);
+  expect(rig.applied).toEqual(['1/1']);
+  expect(rig.logged).toEqual(['the read models fall behind', 'the read models are written again']);
 });

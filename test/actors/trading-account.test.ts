@@ -4,6 +4,7 @@ import { emptyAccount, evolve, type Account } from '../../actors/trading/account
 import { decodePayload } from '../../actors/trading/codec.ts';
 import type { AccountEvent } from '../../actors/trading/events.ts';
 import { commitsOf } from '../../actors/trading/topics.ts';
+import { silentLog } from '../../runtime/actor.ts';
 import type { CommandResult } from '../../runtime/event-sourced.ts';
 import { startStage, type StageRig } from '../support/stage.ts';
 import { type Ledger, limitOrder, opened, order, s } from './trading/fixtures.ts';
@@ -167,6 +168,52 @@ test('an order that is withdrawn is canceled by the broker, and withdrawing it a
   });
 });
 
+test('an order that was being withdrawn when its broker forgot all is canceled, not filled', async () => {
+  const rig = await startStage();
+  await rig.quote('1.07890', '1.07900');
+  const ledger: Ledger = opened();
+  ledger.give(limitOrder('1.08000'));
+  ledger.give({ type: 'cancel-order', orderId: 'o-1-3', requestId: 'r' });
+  const { orders, cancels } = outstanding(ledger.account);
+  const told: string[] = [];
+  const login = rig.stage.broker.login('acme/after-a-restart', (report) => told.push(report.type));
+  for (const order of orders) login.place(order);
+  for (const orderId of cancels) login.cancel(orderId);
+  await rig.test.settle();
+  expect(told).toEqual(['canceled']);
+});
+
+test('the rows of what became of an order hold the trace id of the request that sent it', async () => {
+  const rig = await startStage();
+  await rig.quote('1.08000', '1.08010');
+  const command = order({ ...limit('1.07900'), clientOrderId: 'c-1' });
+  await rig.account.ask({ type: 'command', command }, { timeoutMs: 5_000, traceId: 'trace-1' });
+  await rig.test.settle();
+  rig.journal.outcomes.push('unavailable');
+  await rig.quote('1.07890', '1.07900');
+  for (let i = 0; i < 4; i++) await rig.test.advance(500);
+  const traces = (await rig.rows()).slice(2).map(({ payload }) => {
+    const { events, traceId } = decodePayload(payload);
+    return [events[0]!.type, traceId];
+  });
+  expect(traces).toEqual([
+    ['order-submitted', 'trace-1'],
+    ['order-accepted', 'trace-1'],
+    ['order-filled', 'trace-1'],
+  ]);
+});
+
+test('a report that cannot be is kept, said in the log, and has no effect', async () => {
+  const errors: object[] = [];
+  const rig = await startStage({ log: { ...silentLog, error: (fields) => void errors.push(fields) } });
+  const before = await rig.state();
+  const said = { type: 'filled', orderId: 'o-1-99', venue: 'paper', timeMicros: 1, executionId: 'x' } as const;
+  await rig.command({ type: 'broker-report', report: { ...said, quantity: s('1'), price: s('1.08') } });
+  expect(errors).toMatchObject([{ account: 'a-1', seq: 3, orderId: 'o-1-99', reason: 'order-not-known' }]);
+  expect((await rig.state()).positions).toEqual(before.positions);
+  expect((await rig.history()).at(-1)).toEqual(['order-report-quarantined']);
+});
+
 test('the broker hears of an order once it is durable, and never of one that did not become so', async () => {
   const rig = await startStage();
   await rig.quote('1.08000', '1.08010');
@@ -209,13 +256,13 @@ test('numbers go on from those before, channel by channel', () => {
   ]);
 });
 
-test('what a broker may not have heard of: every working order, and the cancels that are pending', () => {
+test('what a broker may not have heard of: every working order, or the cancel of one that is pending', () => {
   const ledger: Ledger = opened();
   ledger.give(limitOrder('1.07000', { clientOrderId: 'c-1' }));
   ledger.give(limitOrder('1.06000', { clientOrderId: 'c-2' }));
   ledger.give({ type: 'cancel-order', orderId: 'o-1-4', requestId: 'r' });
   expect(outstanding(ledger.account)).toMatchObject({
-    orders: [{ orderId: 'o-1-3' }, { orderId: 'o-1-4' }],
+    orders: [{ orderId: 'o-1-3' }],
     cancels: ['o-1-4'],
   });
 });

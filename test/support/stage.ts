@@ -15,6 +15,7 @@ import type { AccountCommit, OrderTerms } from '../../actors/trading/events.ts';
 import type { PlatformTopics } from '../../actors/trading/topics.ts';
 import { journalWriterSpec, marketSubtree, tenantChildren, type Stage } from '../../bin/stage.ts';
 import { limits, type Limits, riskLimits } from '../../config/limits.ts';
+import type { Log } from '../../runtime/actor.ts';
 import { EventBus } from '../../runtime/event-bus.ts';
 import type { EntityKey, JournalRow } from '../../runtime/journal.ts';
 import type { ActorRef } from '../../runtime/ref.ts';
@@ -54,6 +55,9 @@ export interface StageOptions {
   readonly provider?: AiProvider;
   readonly limits?: Partial<Limits>;
   readonly aiMayOrder?: boolean;
+  /** Called before a decision is kept. */
+  readonly onSave?: (decision: Decision) => void;
+  readonly log?: Log;
 }
 
 /** Both accounts hold USD 100,000 and are open; rows 1 and 2 of their journals. */
@@ -64,7 +68,7 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
     throw error;
   });
   const instruments = new Map([[eurusd.symbol, eurusd]]);
-  const test = await startTestSystem([]);
+  const test = await startTestSystem([], options.log);
   const { system, clock } = test;
   const broker = createPaperBroker({ clock, quotes, instrument: (symbol) => instruments.get(symbol) });
   bus.subscribe('quotes', (quote) => broker.onQuote(quote));
@@ -104,7 +108,10 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
     '/tenants',
     tenantChildren(stage, tenant, {
       providers: [options.provider ?? createLocalModel({ clock })],
-      saveDecision: async (_tenantId, decision) => void decisions.push(decision),
+      async saveDecision(_tenantId, decision) {
+        options.onSave?.(decision);
+        decisions.push(decision);
+      },
       writeAudit: async (entries) => void audited.push(...entries),
     }),
   );

@@ -253,6 +253,10 @@ describe('reports that have no place', () => {
     expect(ledger.give(report({ type: 'rejected', orderId: 'o-1-3', reason: 'no money' })).events).toEqual(
       quarantined('not-in-this-state', 'PARTIALLY_FILLED', 'rejected'),
     );
+    ledger.give({ type: 'cancel-order', orderId: 'o-1-3', requestId: 'r' });
+    expect(ledger.give(report({ type: 'rejected', orderId: 'o-1-3', reason: 'no money' })).events).toEqual(
+      quarantined('not-in-this-state', 'PENDING_CANCEL', 'rejected'),
+    );
   });
 
   test('a fill of an instrument that is not traded any more is quarantined', () => {

@@ -24,12 +24,13 @@ test('the orders that work are placed again as they were, oldest first; those th
   ]);
 });
 
-test('cancels that the broker has not answered are asked for again', () => {
+test('cancels that the broker has not answered are asked for again, and their orders are not placed', () => {
   const ledger = opened();
   ledger.give(limitOrder('1.07'));
   ledger.give(limitOrder('1.06'));
   ledger.give({ type: 'cancel-order', orderId: 'o-1-4', requestId: 'r' });
   expect(pendingCancels(ledger.account)).toEqual(['o-1-4']);
+  expect(workingOrders(ledger.account).map(({ orderId }) => orderId)).toEqual(['o-1-3']);
 });
 
 test('to a broker a market order for the day is one till canceled', () => {

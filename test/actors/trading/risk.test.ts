@@ -119,6 +119,12 @@ describe('the quote', () => {
       { nowMicros: NOW + 10_000_001 },
       { code: 'QUOTE_STALE', figures: { symbol: 'EURUSD', quotedAt: formatTime(NOW), staleAfterMs } },
     ],
+    ['from as far ahead as it may be, after our clock was set back', { nowMicros: NOW - 10_000_000 }, undefined],
+    [
+      'from further ahead',
+      { nowMicros: NOW - 10_000_001 },
+      { code: 'QUOTE_STALE', figures: { symbol: 'EURUSD', quotedAt: formatTime(NOW), staleAfterMs } },
+    ],
     ['with no spread', { quotes: marketWith(quote('EURUSD', '1.08', '1.08')) }, undefined],
     [
       'crossed',
@@ -130,9 +136,27 @@ describe('the quote', () => {
     expect(denialOf(opened(), {}, world)).toEqual(denial);
   });
 
-  test('a limit order needs none of its own symbol, only rates that are fresh', () => {
+  test('a limit to buy needs none of its own symbol, only rates that are fresh', () => {
     const world = { quotes: marketWithout('EURGBP') };
     expect(denialOf(opened(), limit('0.85', { symbol: 'EURGBP' }), world)).toBeUndefined();
+  });
+
+  test('a limit to sell needs one, of any age, since it may be filled far above its limit', () => {
+    const sell = limit('0.85', { symbol: 'EURGBP', side: 'sell' });
+    const missing = { code: 'QUOTE_MISSING', figures: { symbol: 'EURGBP' } };
+    expect(denialOf(opened(), sell, { quotes: marketWithout('EURGBP') })).toEqual(missing);
+    const old = { quotes: marketWith(quote('EURGBP', '0.85', '0.851', 0)) };
+    expect(denialOf(opened(), sell, old)).toBeUndefined();
+  });
+
+  test('a limit to sell what is held needs none', () => {
+    const ledger = opened({ currency: 'GBP' });
+    ledger.give(order({ symbol: 'EURGBP' }));
+    ledger.give(filled('o-1-3', '0.10', '0.85'));
+    const sell = limit('0.86', { symbol: 'EURGBP', side: 'sell' });
+    const world = { quotes: marketWithout('EURGBP') };
+    expect(denialOf(ledger, sell, world)).toBeUndefined();
+    expect(denialOf(ledger, { ...sell, quantity: s('0.11') }, world)?.code).toBe('QUOTE_MISSING');
   });
 });
 
@@ -205,6 +229,8 @@ describe('the value of an order', () => {
   test.each([
     ['EURUSD at market', 'USD', {}, '10801.00'],
     ['EURUSD at a limit', 'USD', limit('1.05'), '10500.00'],
+    ['EURUSD sold at a limit above the market', 'USD', limit('1.09', { side: 'sell' }), '10900.00'],
+    ['EURUSD sold at a limit below the market', 'USD', limit('0.00001', { side: 'sell' }), '10800.00'],
     ['EURUSD at market', 'EUR', {}, '10000.93'],
     ['USDJPY sold at market', 'USD', { symbol: 'USDJPY', side: 'sell' }, '10000.00'],
     ['US500 at market', 'JPY', { symbol: 'US500', quantity: s('1') }, '780127'],
@@ -228,6 +254,11 @@ describe('margin', () => {
     ['360.03', { code: 'MARGIN_EXCEEDS_FREE', figures: { required: '360.04', free: '360.03', currency: 'USD' } }],
   ])('with %s free', (balance, denial) => {
     expect(denialOf(opened({ balance }), {})).toEqual(denial);
+  });
+
+  test('of a sale at next to nothing is that of a sale at the bid, which is what it comes to', () => {
+    const sale = limit('0.01', { symbol: 'BTCUSD', side: 'sell', quantity: s('8') });
+    expect(denialOf(opened(), sale)?.figures).toMatchObject({ required: '260000.00', free: '100000.00' });
   });
 
   test('of working orders counts at once', () => {
