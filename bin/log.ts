@@ -11,6 +11,9 @@ const redact = {
   censor: '[secret]',
 };
 
+/** Without it an error under this name would be printed as `{}`. */
+const serializers = { error: pino.stdSerializers.err };
+
 /** Where lines go: stdout, or what stands for it in a test. */
 export interface LogTarget {
   readonly isTTY?: boolean;
@@ -21,7 +24,7 @@ export function createLog(
   { logLevel, isProduction }: Pick<Config, 'logLevel' | 'isProduction'>,
   target: LogTarget = process.stdout,
 ): Logger {
-  const options = { level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact };
+  const options = { level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact, serializers };
   if (target !== process.stdout) return pino(options, target);
   // Both write at once: the last line before an exit is not lost.
   if (target.isTTY && !isProduction) return pino(options, pretty({ sync: true, singleLine: true }));

@@ -13,9 +13,11 @@ import type { Config } from '../config/config.ts';
 import type { Limits } from '../config/limits.ts';
 import type { Log } from '../runtime/actor.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { Terminal } from '../runtime/errors.ts';
+import { ActorCrashed, ActorStopped, Terminal } from '../runtime/errors.ts';
 import { EventBus } from '../runtime/event-bus.ts';
+import { JournalUnavailable } from '../runtime/journal.ts';
 import { Readiness } from '../runtime/readiness.ts';
+import type { ActorRef } from '../runtime/ref.ts';
 import { StartFailed, type AnyWorkerSpec } from '../runtime/spec.ts';
 import { createSystem } from '../runtime/system.ts';
 import { gateways } from '../supervisors/gateways.ts';
@@ -135,7 +137,6 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     {
       doing: config.database ? 'connecting to the database' : 'starting the embedded database',
       run: async () => {
-        await storage.open();
         await storage.ping();
         await checkDurability(storage.database());
       },
@@ -166,6 +167,16 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       ...{ slug: `bench-${i + 1}`, currency: 'USD', leverage: 30, aiMayOrder: false, deposit: 1_000_000n * 10n ** 8n },
     })),
   ];
+
+  /** A server of ours may die at any step of the start: whichever is tried again brings it back first. */
+  function withStorage({ doing, run }: DatabaseStep): DatabaseStep {
+    return { doing, run: () => storage.open().then(run) };
+  }
+
+  async function ping(): Promise<void> {
+    await storage.ping();
+    await ownership?.check(storage.database());
+  }
 
   async function startTenants(): Promise<void> {
     for (const tenant of await registry.load(storage.database())) {
@@ -200,13 +211,24 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       throw new Error(`account ${account}: ${toDo.type} was not done (${result?.type ?? 'no such account'})`);
   }
 
+  /** An account whose journal cannot be understood is down alone: it keeps nobody else from starting. */
+  async function replayed(account: ActorRef<TradingAccountMessage>): Promise<void> {
+    try {
+      const state = await account.ask({ type: 'read' }, ask);
+      if ('reason' in state) throw new JournalUnavailable(new Error(state.reason));
+    } catch (error) {
+      if (!(error instanceof ActorCrashed || error instanceof ActorStopped)) throw error;
+      log.error({ err: error, path: account.path }, 'an account with orders or positions cannot be started');
+    }
+  }
+
   async function resumeAccounts(): Promise<void> {
     for (const { tenantId, tenant, accounts } of registry.tenants()) {
       const outstanding = new Set(await accountsToStart(storage.database(), tenantId));
       const refs = [...accounts.values()]
         .filter(({ accountId }) => outstanding.has(accountId))
         .map(({ account }) => system.find<TradingAccountMessage>(accountPath(tenant, account)));
-      await Promise.all(refs.map(async (ref) => ref?.ask({ type: 'read' }, ask)));
+      await Promise.all(refs.map(async (ref) => ref && replayed(ref)));
     }
     readiness.set('platform', 'ready');
   }
@@ -214,8 +236,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const databaseSpec: AnyWorkerSpec = {
     ...{ id: 'database', kind: 'database', shutdownMs: limits.shutdown.drainMs },
     behavior: database({
-      ...{ readiness, steps, ping: () => storage.ping(), pingMs: limits.database.pingMs },
-      isFatal: (error) => error instanceof Terminal,
+      ...{ readiness, steps: steps.map(withStorage), ping, pingMs: limits.database.pingMs },
+      // An actor that crashed on the way is restarted, and the step is tried again.
+      isFatal: (error) =>
+        error instanceof Terminal && !(error instanceof ActorCrashed || error instanceof ActorStopped),
       onFatal: (error) => options.onFatal(error instanceof Error ? error.message : String(error)),
       retry: { firstMs: limits.database.retryFirstMs, maxMs: limits.database.retryMaxMs },
     }),

@@ -1,10 +1,12 @@
 /** The demo tenant: what a newcomer finds on the first start, with credentials in a file that only the owner can read. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { newApiKey } from '../transports/api-key.ts';
+import { Terminal } from '../runtime/errors.ts';
+import { isWellFormedKey, newApiKey } from '../transports/api-key.ts';
 import { putCredential } from '../transports/drivers/postgres-credentials.ts';
 import { provisionTenant, registerAccount } from '../transports/drivers/provisioning.ts';
+import { writeDurably } from '../transports/drivers/write-durably.ts';
 import type { Role } from '../config/roles.ts';
 import type { Storage } from './storage.ts';
 
@@ -45,16 +47,31 @@ export const demoAccounts: readonly SeededAccount[] = [
   { slug: 'demo-2', currency: 'EUR', leverage: 30, aiMayOrder: true, deposit: 50_000n * unit },
 ];
 
+/** Somebody has changed the file of the demo credentials: which keys are meant cannot be told. */
+export class CredentialsUnreadable extends Terminal {
+  constructor(path: string, cause: unknown) {
+    super(`${path} does not hold the keys of the demo tenant; move it away, and the next start makes new ones`, {
+      cause,
+    });
+  }
+}
+
 export function credentialsPath(home: string): string {
   return join(home, 'demo-credentials.json');
 }
 
 /**
  * Registers the demo tenant, its accounts and its keys; may run at every start.
- * The file comes first and is what the database is made to agree with, so a crash in between locks nobody out.
+ * The file comes first and is what the database is made to agree with, so a crash in between locks nobody out, and keys that
+ * are no longer in it stop working.
  * Money is not given here: opening an account is a command to its actor.
+ * @throws CredentialsUnreadable
  */
-export async function seedDemo(storage: Storage, home: string, accounts: readonly SeededAccount[]): Promise<void> {
+export async function seedDemo(
+  storage: Pick<Storage, 'database'>,
+  home: string,
+  accounts: readonly SeededAccount[],
+): Promise<void> {
   const database = storage.database();
   const { tenantId } = await provisionTenant(database, tenant);
   const credentials = readCredentials(home) ?? writeCredentials(home, tenantId, accounts);
@@ -78,7 +95,16 @@ export async function seedDemo(storage: Storage, home: string, accounts: readonl
 
 function readCredentials(home: string): DemoCredentials | undefined {
   const path = credentialsPath(home);
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as DemoCredentials) : undefined;
+  if (!existsSync(path)) return undefined;
+  try {
+    const credentials = JSON.parse(readFileSync(path, 'utf8')) as DemoCredentials;
+    for (const person of Object.keys(people) as Person[]) {
+      if (!isWellFormedKey(credentials[person].apiKey)) throw new RangeError(`${person}.apiKey must be an API key`);
+    }
+    return credentials;
+  } catch (error) {
+    throw new CredentialsUnreadable(path, error);
+  }
 }
 
 function writeCredentials(home: string, tenantId: number, accounts: readonly SeededAccount[]): DemoCredentials {
@@ -89,8 +115,6 @@ function writeCredentials(home: string, tenantId: number, accounts: readonly See
     }),
   ) as Record<Person, DemoCredential>;
   const credentials: DemoCredentials = { tenant: tenant.slug, accounts: accounts.map(({ slug }) => slug), ...keys };
-  const path = credentialsPath(home);
-  writeFileSync(`${path}.new`, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  writeDurably(credentialsPath(home), `${JSON.stringify(credentials, null, 2)}\n`, 0o600);
   return credentials;
 }

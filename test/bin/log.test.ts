@@ -19,6 +19,18 @@ test.each([
   expect(written.join('')).not.toContain('hunter2');
 });
 
+test.each(['error', 'err'])('an error under the name %s is told with its message and where it came from', (name) => {
+  const { log, written } = lines('info');
+  log.error({ [name]: new RangeError('leverage must be 1 to 500, was 0') }, 'a subscriber failed');
+  expect(JSON.parse(written[0]!)[name]).toMatchObject({
+    ...{
+      type: 'RangeError',
+      message: 'leverage must be 1 to 500, was 0',
+      stack: expect.stringContaining('log.test.ts'),
+    },
+  });
+});
+
 test('a line is JSON with level, time and message, and what is below the level is left out', () => {
   const { log, written } = lines('warn');
   log.info({}, 'listening');

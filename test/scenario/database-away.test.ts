@@ -80,6 +80,23 @@ test('a commit whose answer is lost is told OUTCOME_UNKNOWN, and sent again it t
   stream.close();
 }, 120_000);
 
+test('of two platforms on one database the later one serves; the earlier one says so and takes no orders', async () => {
+  const stream = await openStream();
+  await untilAccepted(stream, 'mine');
+  const later = await PlatformProcess.onFreePorts(platform.environment);
+  await later.start();
+  await platform.untilReady(503);
+  const { text } = await platform.call('api', '/readyz?verbose');
+  expect(text).toContain('another platform, on');
+  expect(codeOf(await submit(stream, 'fenced'))).toBe('NOT_READY');
+  const theirs = await later.stream(later.credentials().trader.apiKey);
+  expect(await untilAccepted(theirs, 'mine')).toMatchObject({ result: { duplicate: true } });
+  expect(await untilAccepted(theirs, 'fenced')).toMatchObject({ result: { duplicate: false } });
+  stream.close();
+  theirs.close();
+  await later.dispose();
+}, 120_000);
+
 function token(): string {
   return platform.credentials().trader.apiKey;
 }

@@ -4,8 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { serviceNames } from '../../config/ports.ts';
+import { lockedBy } from '../../transports/drivers/embedded-postgres/orphan.ts';
 import { freeOffset, PlatformProcess, StreamClient } from '../support/platform-process.ts';
 
 let platform: PlatformProcess;
@@ -106,6 +107,17 @@ test('after kill -9 its database ends by itself', async () => {
   await expect.poll(running, { timeout: 20_000, interval: 100 }).toBe('');
   await ended.dispose();
 }, 60_000);
+
+test('a database of its own that dies in the middle of a start is started again, and the start goes on', async () => {
+  const starting = await PlatformProcess.onFreePorts();
+  onTestFinished(() => starting.dispose());
+  starting.launch();
+  const doing = async (): Promise<string> =>
+    (await starting.call('api', '/readyz?verbose').catch(() => undefined))?.text ?? '';
+  await expect.poll(doing, { timeout: 60_000, interval: 5 }).toMatch(/applying|claiming|seeding|starting the tenants/);
+  process.kill(lockedBy(join(starting.home, 'postgres', 'data'))!.pid, 'SIGKILL');
+  await starting.untilReady();
+}, 120_000);
 
 test('a client that does not authenticate is closed with 4001', async () => {
   const client = await StreamClient.open(`ws://127.0.0.1:${platform.port('data-bridge')}/stream`);

@@ -29,7 +29,7 @@ export interface HttpAnswer {
 export class PlatformProcess {
   readonly home: string;
   readonly #offset: number;
-  readonly #environment: Readonly<Record<string, string>>;
+  readonly environment: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   #exit: Promise<number | null> | undefined;
   output = '';
@@ -40,7 +40,7 @@ export class PlatformProcess {
     home = mkdtempSync(join(tmpdir(), 'aitrading-test-')),
   ) {
     this.#offset = offset;
-    this.#environment = environment;
+    this.environment = environment;
     this.home = home;
   }
 
@@ -63,7 +63,7 @@ export class PlatformProcess {
   /** Starts the process without waiting for anything. */
   launch(): void {
     this.output = '';
-    const environment = { ...process.env, LOG_LEVEL: 'info', ...this.#environment };
+    const environment = { ...process.env, LOG_LEVEL: 'info', ...this.environment };
     this.#child = spawn(process.execPath, [program, 'start'], {
       env: { ...environment, AITRADING_HOME: this.home, PORT_OFFSET: String(this.#offset) },
       stdio: ['ignore', 'pipe', 'pipe'],

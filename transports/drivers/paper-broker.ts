@@ -79,7 +79,7 @@ export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
     const resting = {
       owner: client,
       order,
-      limit: order.limitPrice === undefined ? undefined : toTick(order.limitPrice),
+      limit: order.limitPrice === undefined ? undefined : Number(order.limitPrice),
     };
     const price = goodPrice(quotes.get(order.symbol), terms);
     if (price && isMarketable(resting, price)) return fill(resting, price, farSide(order, price));
@@ -157,6 +157,7 @@ function refusalOf(order: BrokerOrder): string | undefined {
   if (mayExpire) return `unsupported time in force ${timeInForce}`;
   if ((orderType === 'limit') !== (limitPrice !== undefined))
     return 'a limit order has a limit price, a market order has none';
+  if (limitPrice !== undefined && limitPrice > Number.MAX_SAFE_INTEGER) return 'the limit price is too large';
   return undefined;
 }
 
@@ -168,10 +169,4 @@ function isMarketable({ order, limit }: Resting<unknown>, price: Price): boolean
 /** What the other side of the market asks for: buyers pay the ask, sellers get the bid. */
 function farSide(order: BrokerOrder, price: Price): number {
   return order.side === 'buy' ? price.ask : price.bid;
-}
-
-function toTick(price: bigint): number {
-  const value = Number(price);
-  assert(Number.isSafeInteger(value), `price ${price} is too large for the tick path`);
-  return value;
 }

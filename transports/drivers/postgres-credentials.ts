@@ -24,7 +24,10 @@ export interface Credential {
   readonly revokedAt?: Date;
 }
 
-/** Enters a key. Repeated, it changes role, scopes, name and expiry; a revoked key stays revoked. */
+/**
+ * Enters a key. Repeated, it changes role, scopes, name and expiry, and with another hash the key before it works no more;
+ * a revoked key stays revoked.
+ */
 export async function putCredential(database: Database, credential: NewCredential): Promise<void> {
   const { hash, tenantId, keyId, role, scopes, name, expiresAt } = credential;
   await database.transaction(async (transaction) => {
@@ -33,6 +36,10 @@ export async function putCredential(database: Database, credential: NewCredentia
        on conflict (key_id) do update
          set role = excluded.role, scopes = excluded.scopes, name = excluded.name, expires_at = excluded.expires_at`,
       [keyId, role, scopes, name, expiresAt ?? null],
+    );
+    await transaction.query(
+      'delete from platform.credential where key_id = $3 and tenant_id is not distinct from $2 and hash <> $1',
+      [Buffer.from(hash), tenantId, keyId],
     );
     await transaction.query(
       'insert into platform.credential (hash, tenant_id, key_id) values ($1, $2, $3) on conflict (hash) do nothing',

@@ -114,7 +114,11 @@ export class PostgresJournal implements Journal {
     } catch (error) {
       const { code } = error as { code?: string };
       if (code === '23505' || code === '23514') return this.#insertApart(connection, batch, code);
-      if (isRolledBack(error)) throw new JournalUnavailable(error);
+      if (isRolledBack(error)) {
+        // A full disk, a missing right: the accounts are told only that it failed, the operator must learn why.
+        this.#log.warn({ error }, 'the server refused an append');
+        throw new JournalUnavailable(error);
+      }
       await this.#lose(connection);
       throw new JournalOutcomeUnknown(error);
     }
@@ -262,8 +266,9 @@ export class PostgresJournal implements Journal {
       return connection;
     } catch (error) {
       await direct?.close();
-      if (error instanceof DatabaseUnavailable) throw new JournalUnavailable(error);
-      throw error;
+      if (!(error instanceof DatabaseUnavailable)) this.#log.warn({ error }, 'the journal cannot be connected');
+      // Whatever is wrong with the server or our login there: nothing was sent, so the outcome of no commit is in doubt.
+      throw new JournalUnavailable(error);
     }
   }
 

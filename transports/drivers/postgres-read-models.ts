@@ -142,8 +142,13 @@ export async function saveSignal(
     `insert into ${tenantSchema(tenantId)}.signal (signal_id, created_at, body)
      values ($1, timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3)
      on conflict (signal_id) do update set body = excluded.body`,
-    [signal.signalId, signal.timeMicros, JSON.stringify(signal.body)],
+    [signal.signalId, signal.timeMicros, JSON.stringify(signal.body, storable)],
   );
+}
+
+/** A model may say anything; PostgreSQL's jsonb holds all of Unicode but U+0000 and halves of surrogate pairs. */
+function storable(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\uFFFD') : value;
 }
 
 export async function getSignal(database: Database, tenantId: number, signalId: string): Promise<object | undefined> {

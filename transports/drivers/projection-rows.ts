@@ -176,8 +176,8 @@ function changeRow(order: OrderChange): object {
     state: order.state,
     filled_quantity: filled === undefined ? null : formatScaled(filled, QUANTITY_SCALE),
     filled_value: formatScaled(order.filledValue, PRICE_SCALE + QUANTITY_SCALE),
-    // A broker may say anything; PostgreSQL's text holds all of Unicode but U+0000.
-    reason: order.reason?.replaceAll('\0', '\uFFFD') ?? null,
+    // A broker may say anything; PostgreSQL's text holds all of Unicode but U+0000 and halves of surrogate pairs.
+    reason: order.reason?.toWellFormed().replaceAll('\0', '\uFFFD') ?? null,
     updated_at: order.updatedMicros,
     seqs: order.seqs,
   };

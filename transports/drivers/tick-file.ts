@@ -48,7 +48,7 @@ const maxLineBytes = 4_096;
  * Opens a file of ticks. The first line may be a header; empty lines are skipped.
  *
  * @throws {TickFileError} no such file; while iterating: a line that is no tick, or an archive that is damaged or cut off
- * @throws {RangeError} columns without bid, ask and a time; `milliseconds` without a date; an unknown time zone
+ * @throws {RangeError} a column that is not known; columns without bid, ask and a time; `milliseconds` without a date; an unknown time zone
  */
 export function readTicks(options: TickFileOptions): TickFile {
   const parser = new TickParser(options);

@@ -1,7 +1,8 @@
 /** One line of a tick file as bytes → a tick, exactly: digits are counted, never rounded. */
 import { localMicros, zoneOf } from './tick-time.ts';
 
-export type TickColumn = 'milliseconds' | 'time' | 'bid' | 'ask' | 'skip';
+const tickColumns = ['milliseconds', 'time', 'bid', 'ask', 'skip'] as const;
+export type TickColumn = (typeof tickColumns)[number];
 
 /** Prices scaled by 10^8, above zero. */
 export interface Tick {
@@ -22,6 +23,9 @@ export class TickParser {
 
   constructor(options: { columns: readonly TickColumn[]; date?: string; timezone?: string }) {
     const { columns, date, timezone = 'UTC' } = options;
+    const unknown = columns.find((column) => !tickColumns.includes(column));
+    if (unknown !== undefined)
+      throw new RangeError(`columns must be of ${tickColumns.join(', ')}, found ${JSON.stringify(unknown)}`);
     const times = columns.filter((column) => column === 'milliseconds' || column === 'time').length;
     const isWhole =
       times === 1 && (['bid', 'ask'] as const).every((one) => columns.filter((c) => c === one).length === 1);

@@ -23,6 +23,7 @@ import {
   linkLibraries,
   type Binaries,
 } from '../../../transports/drivers/embedded-postgres/binaries.ts';
+import { openCluster } from '../../../transports/drivers/embedded-postgres/cluster.ts';
 import { giveTo } from '../../../transports/drivers/embedded-postgres/installation.ts';
 import {
   commandLine,
@@ -114,6 +115,30 @@ test('a creation that was cut short is begun again', async () => {
   const server = await start();
   expect((await connect(server).query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   expect(existsSync(join(home, 'postgres', 'data.new'))).toBe(false);
+});
+
+test('an initdb that outlived its starter and fails takes nothing from the one that came after', async () => {
+  const bin = join(home, 'bin');
+  mkdirSync(bin, { recursive: true });
+  const initdb = join(bin, 'initdb');
+  // The first waits until the second has done its work, and empties its folder as a failing initdb does.
+  const script = `#!/bin/sh
+if mkdir "$0.first" 2>/dev/null; then
+  until [ -e "$0.made" ]; do sleep 0.05; done
+  rm -rf "$2"/*
+  touch "$0.emptied"
+  exit 1
+fi
+echo 18 > "$2/PG_VERSION"
+touch "$0.made"
+until [ -e "$0.emptied" ]; do sleep 0.05; done`;
+  writeFileSync(initdb, script, { mode: 0o755 });
+  const installation = { prefix: [], uid: undefined, folder: home, bin, env: { PATH: process.env['PATH']! } };
+  const orphan = openCluster(home, installation).catch((error: unknown) => error);
+  await vi.waitFor(() => expect(existsSync(`${initdb}.first`)).toBe(true));
+  const { data } = await openCluster(home, installation);
+  expect(readFileSync(join(data, 'PG_VERSION'), 'utf8')).toBe('18\n');
+  expect(await orphan).toBeInstanceOf(Error);
 });
 
 test('a server that ends by itself is told once, with what it said last', async () => {

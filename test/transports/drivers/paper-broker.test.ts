@@ -136,6 +136,8 @@ test.each<[string, Partial<BrokerOrder>]>([
   ['unsupported time in force gtd', { timeInForce: 'gtd' }],
   ['a limit order has a limit price, a market order has none', { orderType: 'limit' }],
   ['a limit order has a limit price, a market order has none', { limitPrice: 90n }],
+  // A price that the tick path cannot hold would otherwise break every session that places the order anew.
+  ['the limit price is too large', { orderType: 'limit', side: 'sell', limitPrice: 9_500_000_000_000_000n }],
   ['unknown symbol NOSUCH', { symbol: 'NOSUCH' }],
 ])('an order that the broker has no place for is rejected: %s', (reason, change) => {
   const { login, quote, reports } = startLoggedIn();

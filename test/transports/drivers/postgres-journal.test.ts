@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { silentLog } from '../../../runtime/actor.ts';
+import { silentLog, type Log } from '../../../runtime/actor.ts';
 import { slotOf } from '../../../runtime/cluster.ts';
 import {
   JournalOutcomeUnknown,
@@ -83,13 +83,38 @@ test('every append is synced to the disk before it is acknowledged', async () =>
   await vi.waitFor(async () => expect(await syncs()).toBeGreaterThanOrEqual(before + 50), { timeout: 10_000 });
 });
 
-test('a server that would lose commits is refused', async () => {
+test('a server that would lose commits is not written to, and no commit is left in doubt', async () => {
   const careless = await postgres.platformDatabase();
   const { rows } = await careless.query<{ name: string }>('select current_database() as name');
   await careless.query(`alter database ${rows[0]!.name} set synchronous_commit = off`);
   const journal = openJournal(careless);
-  await expect(journal.append([entry(one, 1)])).rejects.toThrow(DurabilityOff);
-  await expect(journal.append([entry(one, 1)])).rejects.toThrow("PostgreSQL's synchronous_commit must be on, was off");
+  for (const attempt of [() => journal.append([entry(one, 1)]), () => journal.settle([entry(one, 1)])]) {
+    const refusal = await attempt().catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(JournalUnavailable);
+    expect((refusal as Error).cause).toBeInstanceOf(DurabilityOff);
+  }
+});
+
+test('a server whose disk is full has written nothing, and the log says why', async () => {
+  const full = await postgres.platformDatabase();
+  const { tenantId: tenant } = await provisionTenant(full, { slug: 'full', name: 'Full' });
+  const ours = await claimAllSlots(full, { nodeId: 'test', version: '0' });
+  await full.query(`create function refuse() returns trigger language plpgsql as $$
+    begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$`);
+  await full.query(
+    `create trigger full_disk before insert on t_${tenant}.journal for each row execute function refuse()`,
+  );
+  const warn = vi.fn<Log['warn']>();
+  const journal = new PostgresJournal(full, { ...silentLog, warn });
+  onTestFinished(() => journal.close());
+  const first = { ...entry({ tenantId: tenant, entityId: 1 }, 1), epoch: ours.epochOf(0), slot: 0 };
+  await expect(journal.append([first])).rejects.toThrow(JournalUnavailable);
+  expect(warn).toHaveBeenCalledExactlyOnceWith(
+    { error: expect.objectContaining({ code: '53100' }) },
+    'the server refused an append',
+  );
+  await full.query(`drop trigger full_disk on t_${tenant}.journal`);
+  expect(await journal.append([first])).toEqual([]);
 });
 
 test('a row whose place another process has taken is a conflict, and the others of its batch are written', async () => {

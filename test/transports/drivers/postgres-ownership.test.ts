@@ -43,6 +43,14 @@ test('of nodes that claim at once the last one owns everything and none waits fo
   expect(rows).toEqual([{ owner: nodes[epochs.indexOf(Math.max(...epochs))], epoch: Math.max(...epochs) }]);
 });
 
+test.each(['one', 'two'])('a claim is lost to a later one of node %s, and known to be', async (nodeId) => {
+  const first = await claimAllSlots(database, { nodeId: 'one', version: '1' });
+  await expect(first.check(database)).resolves.toBeUndefined();
+  const second = await claimAllSlots(database, { nodeId, version: '1' });
+  await expect(first.check(database)).rejects.toThrow(`another platform, on ${nodeId}, has claimed the journal`);
+  await expect(second.check(database)).resolves.toBeUndefined();
+});
+
 test('there is no epoch of a slot that does not exist', async () => {
   const { epochOf } = await claimAllSlots(database, { nodeId: 'one', version: '1' });
   expect(() => epochOf(slotCount)).toThrow('slot must be 0 to 1023, was 1024');

@@ -59,7 +59,7 @@ function trade({ give, accountId }: Pick<RecordedAccount, 'accountId'> & { give:
     report({ type: 'canceled', orderId: id(6), reason: 'requested' }),
     order({ clientOrderId: 'c', quantity: s('0.001') }),
     order({ clientOrderId: 'd' }),
-    report({ type: 'rejected', orderId: id(10), reason: 'no \0 liquidity' }),
+    report({ type: 'rejected', orderId: id(10), reason: 'no \0 liquidity \uD800' }),
     limitOrder('1.06000', { clientOrderId: 'e' }),
     order({ clientOrderId: 'f', side: 'sell' }),
     filled(id(13), '0.10', '1.09000', 'x3'),
@@ -103,7 +103,7 @@ describe('projecting', () => {
     expect(items).toMatchObject([
       { orderId: id(13), state: 'FILLED', filledQuantity: '0.1', averageFillPrice: '1.09' },
       { orderId: id(12), state: 'SUBMITTED', filledQuantity: '0', limitPrice: '1.06' },
-      { orderId: id(10), state: 'REJECTED', reason: 'no \uFFFD liquidity' },
+      { orderId: id(10), state: 'REJECTED', reason: 'no \uFFFD liquidity \uFFFD' },
       { orderId: id(9), state: 'DENIED', denial: { code: 'QUANTITY_BELOW_MINIMUM' } },
       { orderId: id(6), state: 'CANCELED', reason: 'requested' },
       // (0.05 × 1.08010 + 0.15 × 1.08013) ÷ 0.20
@@ -326,4 +326,14 @@ test('a signal is kept, replaced and found', async () => {
   });
   expect(await getSignal(database, tenantId, 's-1')).toEqual({ symbol: 'EURUSD', votes: [1] });
   expect(await getSignal(database, tenantId, 's-2')).toBeUndefined();
+});
+
+test('a signal is kept whatever the model said', async () => {
+  const body = (rationale: string) => ({ symbol: 'EURUSD', rationale });
+  await saveSignal(database, tenantId, {
+    signalId: 's-3',
+    timeMicros: 1,
+    body: body('up \0 and \uD83D away \u{1F680}'),
+  });
+  expect(await getSignal(database, tenantId, 's-3')).toEqual(body('up \uFFFD and \uFFFD away \u{1F680}'));
 });

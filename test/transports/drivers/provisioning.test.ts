@@ -131,6 +131,19 @@ describe('a credential', () => {
     expect(found?.revokedAt).toBeInstanceOf(Date);
   });
 
+  test('that is replaced by another works no more; that of the same name elsewhere does', async () => {
+    const [elsewhere, next] = ['elsewhere', 'next'].map((key) => createHash('sha256').update(key).digest()) as [
+      Buffer,
+      Buffer,
+    ];
+    await putCredential(database, { ...credential, hash: elsewhere, tenantId: null });
+    await putCredential(database, credential);
+    await putCredential(database, { ...credential, hash: next });
+    expect(await findCredential(database, hash)).toBeUndefined();
+    expect(await findCredential(database, next)).toMatchObject({ keyId: 'k-1' });
+    expect(await findCredential(database, elsewhere)).toMatchObject({ tenantId: null });
+  });
+
   test('with anything but a SHA-256 is refused', async () => {
     await expect(putCredential(database, { ...credential, hash: Buffer.alloc(16) })).rejects.toMatchObject({
       code: '23514',

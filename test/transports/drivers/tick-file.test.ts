@@ -125,6 +125,10 @@ test.each(['20140631 10:00', '20140508 24:00', '2014-05/08 10:00', '10:00', '201
 
 test.each([
   [{ columns: ['bid', 'ask'] }, 'columns must hold bid, ask and one of milliseconds and time, each once, were bid,ask'],
+  [
+    { columns: ['time', 'bid', 'ask', 'volume' as 'skip'] },
+    'columns must be of milliseconds, time, bid, ask, skip, found "volume"',
+  ],
   [{ columns: ['time', 'bid', 'bid'] }, 'each once, were time,bid,bid'],
   [{ columns: ['milliseconds', 'bid', 'ask'] }, 'milliseconds count from a date YYYY-MM-DD, was undefined'],
   [{ ...milliseconds, date: '2014-13-08' }, 'date must be a day of the calendar, was 2014-13-08'],

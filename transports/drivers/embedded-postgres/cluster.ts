@@ -1,7 +1,17 @@
 /** The database cluster on disk: made once, with a password from its first start. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, lchownSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { syncFolder, writeDurably } from '../write-durably.ts';
 import { PostgresNotStarted, PostgresUnusable } from './errors.ts';
 import type { Installation } from './installation.ts';
@@ -29,9 +39,14 @@ export async function openCluster(home: string, installation: Installation): Pro
 }
 
 async function createCluster(installation: Installation, data: string, password: string): Promise<void> {
-  const unfinished = `${data}.new`;
+  const drafts = `${data}.new`;
+  // A name of its own: the initdb of a starter that was killed may run on, and empties its folder when it fails.
+  const unfinished = `${drafts}-${randomBytes(4).toString('hex')}`;
   const secret = join(installation.folder, 'initdb.password');
-  rmSync(unfinished, { recursive: true, force: true });
+  for (const name of readdirSync(installation.folder)) {
+    if (name.startsWith(basename(drafts)))
+      await rm(join(installation.folder, name), { recursive: true, force: true, maxRetries: 5 });
+  }
   mkdirSync(unfinished, { mode: 0o700 });
   try {
     writeFileSync(secret, password, { mode: 0o600 });
