@@ -90,14 +90,13 @@ class PrincipalCache {
     return fresh.answer;
   }
 
-  /** Whether it has been found to be valid a short while ago. */
+  /** Whether it was valid when it was looked up last, however long ago. */
   knows(token: string): boolean {
-    const entry = this.#entries.get(hashApiKey(token).toString('base64'));
-    return entry !== undefined && entry.isKnown && entry.expiresMs > this.#clock.monotonicMs();
+    return this.#entries.get(hashApiKey(token).toString('base64'))?.isKnown ?? false;
   }
 
   #lookUp(key: string, answer: Promise<Principal | undefined>): Entry {
-    const entry: Entry = { answer, isKnown: false, expiresMs: Infinity };
+    const entry: Entry = { answer, isKnown: this.#entries.get(key)?.isKnown ?? false, expiresMs: Infinity };
     answer.then(
       (found) => {
         entry.isKnown = found !== undefined;
@@ -105,7 +104,8 @@ class PrincipalCache {
       },
       // What could not be looked up is asked again at the next request.
       () => {
-        if (this.#entries.get(key) === entry) this.#entries.delete(key);
+        if (entry.isKnown) entry.expiresMs = -Infinity;
+        else if (this.#entries.get(key) === entry) this.#entries.delete(key);
       },
     );
     return entry;

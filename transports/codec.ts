@@ -77,7 +77,12 @@ function termsOf(order: OrderShape): OrderTerms {
   };
 }
 
-const id = z.string().max(64, 'must have at most 64 characters').optional();
+// It becomes part of the id of a cancel in the journal, whose texts hold no control characters.
+const id = z
+  .string()
+  .max(64, 'must have at most 64 characters')
+  .regex(/^\P{Cc}*$/u, 'must hold no control characters')
+  .optional();
 const channels = z.array(z.string().max(128)).min(1).max(1_000);
 const position = z.strictObject({ epoch: z.string().max(128), sequence: z.int().min(0) });
 
@@ -124,9 +129,12 @@ export function idOf(value: unknown): string | null {
   return typeof found === 'string' && found.length <= 64 ? found : null;
 }
 
-/** Every fault with its path. Wishes for what this version does not have are told apart, if nothing else is wrong. */
+/** Faults that are told of one message; thousands in a large one would make an answer many times its size. */
+const maxFaults = 100;
+
+/** Every fault with its path, up to `maxFaults`. Wishes for what this version does not have are told apart, if nothing else is wrong. */
 export function problemOfIssues(issues: readonly z.core.$ZodIssue[]): Problem {
-  const errors = issues.flatMap(faultsOf);
+  const errors = issues.flatMap(faultsOf).slice(0, maxFaults);
   const isWish = issues.every((issue) => issue.code === 'custom' && issue.params === notImplemented);
   return { code: isWish ? 'NOT_IMPLEMENTED' : 'VALIDATION_FAILED', errors };
 }

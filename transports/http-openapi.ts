@@ -18,6 +18,9 @@ const problemDocument = z
   })
   .describe('Why it was refused (RFC 9457)');
 
+/** Whatever is not listed is a problem, so that what went well must be. */
+const done = z.looseObject({}).describe('It was done');
+
 /** To be called before the routes are registered. */
 export async function describeRoutes(app: App, service: string, version: string): Promise<void> {
   await app.register(swagger, {
@@ -29,8 +32,12 @@ export async function describeRoutes(app: App, service: string, version: string)
     transform: (route) => {
       const isOpen = route.route.config?.action === undefined;
       const schema = route.schema ?? {};
-      const responses = { ...(schema.response as object | undefined), ...(isOpen ? {} : { default: problemDocument }) };
-      const described = { ...schema, response: responses, ...(isOpen ? {} : { security: [{ bearer: [] }] }) };
+      const responses = isOpen ? {} : { '2XX': done, default: problemDocument };
+      const described = {
+        ...schema,
+        response: { ...responses, ...(schema.response as object | undefined) },
+        ...(isOpen ? {} : { security: [{ bearer: [] }] }),
+      };
       return jsonSchemaTransform({ ...route, schema: described });
     },
   });

@@ -1,7 +1,7 @@
 /** One fastify a port: parsing, credentials, rates, problems, health routes, drain. Routes are registered on it by its gateway. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import helmet from '@fastify/helmet';
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -74,6 +74,9 @@ declare module 'fastify' {
   }
 }
 
+/** For a request that was on its way when a drain began to arrive, if no other is under way. */
+const arriveWithinMs = 1_000;
+
 export async function createHttp(options: HttpOptions): Promise<Http> {
   const { service, services, limits } = options;
   const state = { isDraining: false };
@@ -89,6 +92,7 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
     frameworkErrors: (error, _request, reply) =>
       void sendProblem(reply, { code: 'VALIDATION_FAILED', detail: error.message }),
   }).withTypeProvider<ZodTypeProvider>();
+  const traffic = trafficOf(app.server);
   app.decorateRequest('principal');
   acceptJsonAlone(app);
   validateWithZod(app);
@@ -116,7 +120,18 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
   return {
     app,
     listen: (host, port) => listen(app, service, host, port),
-    drain: (withinMs) => drain(app, state, services, withinMs),
+    async drain(withinMs) {
+      state.isDraining = true;
+      const cutOff = () => app.server.closeAllConnections();
+      const timers = [
+        services.clock.after(Math.min(arriveWithinMs, withinMs), () => traffic.requests === 0 && cutOff()),
+        services.clock.after(withinMs, cutOff),
+      ];
+      // Browsers open connections ahead of need. Node takes those for busy, and would wait for a request on them.
+      for (const socket of traffic.connections) if (socket.bytesRead === 0) socket.destroy();
+      await app.close();
+      for (const timer of timers) timer.cancel();
+    },
   };
 }
 
@@ -129,7 +144,8 @@ function admission({ authenticate, isAllowed, services, limits }: HttpOptions): 
     const outcome = await authenticate(bearerToken(request.headers.authorization), request.ip);
     if (!outcome.ok) return sendProblem(reply, outcome.problem);
     const principal = outcome.result;
-    const verdict = limiter.take(principal.subjectId);
+    // Names of holders are unique within their tenant alone.
+    const verdict = limiter.take(`${principal.tenantId ?? 0}/${principal.subjectId}`);
     void reply.headers(rateLimitHeaders(limits.rate, verdict));
     if (!verdict.isAllowed) {
       const figures = { requestsPerSecond: String(limits.rate.perSecond), burst: String(limits.rate.burst) };
@@ -145,6 +161,8 @@ function acceptJsonAlone(app: App): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body: Buffer, done) => {
     if (!isUtf8(body)) return done(new InvalidRequest({ code: 'VALIDATION_FAILED', detail: 'the body is not UTF-8' }));
+    // Clients say so of requests without a body too, and nothing is what a DELETE should hold.
+    if (body.length === 0) return done(null, undefined);
     const parsed = parseJson(body.toString());
     if (parsed.ok) done(null, parsed.value);
     else done(new InvalidRequest(malformed(parsed)));
@@ -163,6 +181,21 @@ function logRequests(app: App, { service, services }: HttpOptions): void {
   });
 }
 
+/** The open connections of a server, and how many requests are being answered. */
+function trafficOf(server: Server): { readonly connections: ReadonlySet<Socket>; readonly requests: number } {
+  const connections = new Set<Socket>();
+  const traffic = { connections, requests: 0 };
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  server.on('request', (_request, response) => {
+    traffic.requests += 1;
+    response.once('close', () => void (traffic.requests -= 1));
+  });
+  return traffic;
+}
+
 async function listen(app: App, service: string, host: string, port: number): Promise<number> {
   try {
     await app.listen({ host, port });
@@ -170,11 +203,4 @@ async function listen(app: App, service: string, host: string, port: number): Pr
     throw new PortUnavailable(service, host, port, error as NodeJS.ErrnoException);
   }
   return (app.server.address() as AddressInfo).port;
-}
-
-async function drain(app: App, state: { isDraining: boolean }, { clock }: Services, withinMs: number): Promise<void> {
-  state.isDraining = true;
-  const timer = clock.after(withinMs, () => app.server.closeAllConnections());
-  await app.close();
-  timer.cancel();
 }

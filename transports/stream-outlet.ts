@@ -106,8 +106,12 @@ export class Outlet {
     if (this.connection.roundTripMs <= this.#hub.limits.slowRoundTripMs) this.#isDegraded = false;
   }
 
+  /** No more quotes of it. Those collected before go in front of what is sent from here on, such as the reply that says so. */
   forget(subscription: QuoteSubscription): void {
     this.#heldBack.delete(subscription);
+    const collected = this.#quotes;
+    this.#quotes = [];
+    for (const frame of collected) this.send(frame);
   }
 
   /** Writes what is collected and takes no more. */
@@ -121,7 +125,8 @@ export class Outlet {
 
   #degrades(): boolean {
     const { bufferedBytes, roundTripMs } = this.connection;
-    if (bufferedBytes <= this.#hub.limits.slowBytes && roundTripMs <= this.#hub.limits.slowRoundTripMs) return false;
+    const { slowBytes, slowRoundTripMs } = this.#hub.limits;
+    if (!this.#waitsForDrain && bufferedBytes <= slowBytes && roundTripMs <= slowRoundTripMs) return false;
     this.#isDegraded = true;
     this.#onSlow(bufferedBytes);
     return true;

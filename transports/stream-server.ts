@@ -60,11 +60,11 @@ export class StreamServer {
     return { ...this.#hub.counts, connections: this.#sessions.size, acknowledgements: this.#acknowledgements };
   }
 
-  /** Takes no more connections and closes those there are; clients are told to come back. May be called twice. */
+  /** Takes no more connections and closes those there are, each once its commands are answered; clients are told to come back. May be called twice. */
   drain(): void {
     this.#isDraining = true;
     this.#heartbeat.cancel();
     this.#hub.stop();
-    for (const session of this.#sessions) session.end(1012, 'restarting', 1_000);
+    for (const session of this.#sessions) session.drain();
   }
 }

@@ -49,9 +49,16 @@ export class StreamSession implements ConnectionHandler {
   readonly #bucket: TokenBucket;
   readonly #authenticateTimer: Timer;
   #principal: Principal | undefined;
+  /** The credential of the principal. */
+  #token: string | undefined;
+  /** False while a credential is looked up. */
+  #isChecked = true;
   /** Messages behind one that holds them up; undefined while none does. */
   #backlog: string[] | undefined;
   #isPaused = false;
+  /** Commands whose reply is due. */
+  #commandsUnderWay = 0;
+  #isDraining = false;
   #isClosed = false;
   #throttled = { sinceMs: -Infinity, lastMs: -Infinity };
   #protocolErrorsMs: number[] = [];
@@ -79,7 +86,8 @@ export class StreamSession implements ConnectionHandler {
       services.clock.monotonicMs(),
     );
     this.#authenticateTimer = services.clock.after(limits.authenticateWithinMs, () =>
-      this.end(4001, 'not authenticated in time'),
+      // Who is still waiting for an answer did nothing wrong.
+      this.#isChecked ? this.end(4001, 'not authenticated in time') : this.#endUnchecked(),
     );
     const shown = {
       messagesPerSecond: limits.messagesPerSecond,
@@ -87,7 +95,7 @@ export class StreamSession implements ConnectionHandler {
       channels: limits.channelsPerConnection,
     };
     this.#send({ type: 'hello', version: 1, connection: id, heartbeatMs: limits.heartbeatMs, limits: shown });
-    if (token !== undefined) this.#holdUp(this.#authenticateByHeader(token));
+    if (token !== undefined) this.#holdUp(null, this.#authenticateByHeader(token));
   }
 
   message(text: string): void {
@@ -111,14 +119,22 @@ export class StreamSession implements ConnectionHandler {
     if (this.#principal) {
       const time = formatTime(this.#context.services.clock.wallMicros());
       this.#send({ type: 'heartbeat', time, last: this.#subscriptions.lastSequences() });
+      void this.#authenticateAgain();
     }
     this.#connection.ping();
+  }
+
+  /** Takes no more messages, and leaves once the commands under way are answered: a client would not know what became of them. */
+  drain(): void {
+    this.#isDraining = true;
+    if (this.#commandsUnderWay === 0) this.end(1012, 'restarting', 1_000);
   }
 
   /** Says why, then closes. */
   end(code: number, reason: string, retryAfterMs?: number): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#subscriptions.clear();
     this.#send({ type: 'bye', code, reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
     this.#release();
     this.#connection.close(code, reason);
@@ -136,6 +152,7 @@ export class StreamSession implements ConnectionHandler {
     const parsed = parseJson(text);
     const value = parsed.ok ? parsed.value : undefined;
     if (!this.#bucket.take(this.#nowMs())) return this.#throttle(idOf(value));
+    if (this.#isDraining) return this.#refuse(idOf(value), { code: 'NOT_READY', retryAfterMs: 1_000 });
     if (!parsed.ok) return this.#protocolError(null, malformed(parsed));
     const decoded = decodeFrame(value);
     if (decoded.ok) this.#perform(decoded.result);
@@ -146,13 +163,13 @@ export class StreamSession implements ConnectionHandler {
     const id = frame.id ?? null;
     switch (frame.type) {
       case 'authenticate':
-        return this.#holdUp(this.#authenticate(id, frame.token));
+        return this.#holdUp(id, this.#authenticate(id, frame.token));
       case 'ping':
         return this.#reply(id, { time: formatTime(this.#context.services.clock.wallMicros()) });
       case 'subscribe': {
         const principal = this.#principal;
         return principal
-          ? this.#holdUp(this.#subscribe(id, principal, frame.channels))
+          ? this.#holdUp(id, this.#subscribe(id, principal, frame.channels))
           : this.#refuse(id, { code: 'UNAUTHENTICATED' });
       }
       case 'unsubscribe':
@@ -186,38 +203,69 @@ export class StreamSession implements ConnectionHandler {
     if (!principal) return this.#refuse(id, { code: 'UNAUTHENTICATED' });
     if (!this.#context.isAllowed(principal.role, action)) return this.#refuse(id, { code: 'FORBIDDEN' });
     const traceId = newTraceId();
+    this.#commandsUnderWay += 1;
     run(principal, traceId).then(
-      (outcome) => (outcome.ok ? this.#reply(id, outcome.result) : this.#refuse(id, outcome.problem, traceId)),
-      (error: unknown) => this.#fail(id, error, traceId),
+      (outcome) => {
+        if (outcome.ok) this.#reply(id, outcome.result);
+        else this.#refuse(id, outcome.problem, traceId);
+        this.#commandAnswered();
+      },
+      (error: unknown) => {
+        this.#fail(id, error, traceId);
+        this.#commandAnswered();
+      },
     );
   }
 
+  #commandAnswered(): void {
+    this.#commandsUnderWay -= 1;
+    if (this.#isDraining) this.drain();
+  }
+
   async #authenticateByHeader(token: string): Promise<void> {
-    const outcome = await this.#context.authenticate(token, this.#connection.remoteAddress);
-    if (outcome.ok) return this.#admit(outcome.result);
+    const outcome = await this.#check(token);
+    if (outcome.ok) return this.#admit(outcome.result, token);
     const { code, retryAfterMs } = outcome.problem;
     if (code === 'UNAUTHENTICATED') this.end(4001, 'the credential is not valid');
-    else
-      this.end(
-        code === 'TOO_MANY_REQUESTS' ? 4029 : 1012,
-        'the credential could not be checked',
-        retryAfterMs ?? 1_000,
-      );
+    else this.#endUnchecked(code === 'TOO_MANY_REQUESTS' ? 4029 : 1012, retryAfterMs);
+  }
+
+  #endUnchecked(code = 1012, retryAfterMs = 1_000): void {
+    this.end(code, 'the credential could not be checked', retryAfterMs);
+  }
+
+  async #check(token: string): Promise<Outcome<Principal>> {
+    this.#isChecked = false;
+    const outcome = await this.#context.authenticate(token, this.#connection.remoteAddress);
+    this.#isChecked = true;
+    return outcome;
   }
 
   async #authenticate(id: string | null, token: string): Promise<void> {
-    const outcome = await this.#context.authenticate(token, this.#connection.remoteAddress);
+    const outcome = await this.#check(token);
     if (!outcome.ok) return this.#refuse(id, outcome.problem);
-    this.#admit(outcome.result);
+    this.#admit(outcome.result, token);
     const { role, tenant } = outcome.result;
     this.#reply(id, { role, ...(tenant === undefined ? {} : { tenant }) });
   }
 
   /** Another credential on the same connection takes over; what the last one had subscribed to ends. */
-  #admit(principal: Principal): void {
+  #admit(principal: Principal, token: string): void {
     this.#authenticateTimer.cancel();
     if (this.#principal) this.#subscriptions.clear();
     this.#principal = principal;
+    this.#token = token;
+  }
+
+  /** A credential may expire, be revoked or get another role while its connection lasts. */
+  async #authenticateAgain(): Promise<void> {
+    const token = this.#token;
+    const outcome = await this.#context.authenticate(token, this.#connection.remoteAddress);
+    if (token !== this.#token) return;
+    if (outcome.ok) this.#principal = outcome.result;
+    else if (outcome.problem.code === 'UNAUTHENTICATED') this.end(4001, 'the credential is not valid any more');
+    // Looked up no more means that it was found to be nobody's.
+    else if (outcome.problem.code === 'TOO_MANY_REQUESTS') this.#endUnchecked(4029, outcome.problem.retryAfterMs);
   }
 
   async #subscribe(id: string | null, principal: Principal, names: readonly string[]): Promise<void> {
@@ -236,10 +284,10 @@ export class StreamSession implements ConnectionHandler {
   }
 
   /** Later messages wait until this one is done. */
-  #holdUp(work: Promise<void>): void {
+  #holdUp(id: string | null, work: Promise<void>): void {
     this.#backlog = [];
     work
-      .catch((error: unknown) => this.#fail(null, error, newTraceId()))
+      .catch((error: unknown) => this.#fail(id, error, newTraceId()))
       .then(() => this.#goOn())
       .catch((error: unknown) => this.#context.services.log.error({ err: error }, 'a stream failed'));
   }
@@ -277,8 +325,10 @@ export class StreamSession implements ConnectionHandler {
   }
 
   #fail(id: string | null, error: unknown, traceId: string): void {
-    this.#context.services.log.error({ err: error, traceId }, 'a message could not be handled');
-    this.#refuse(id, problemOf(error), traceId);
+    const problem = problemOf(error);
+    if (problem.code === 'INTERNAL')
+      this.#context.services.log.error({ err: error, traceId }, 'a message could not be handled');
+    this.#refuse(id, problem, traceId);
   }
 
   #reply(id: string | null, result: object): void {

@@ -48,9 +48,10 @@ export class Subscriptions {
     return [...this.#quotes.keys()];
   }
 
-  /** The last sequence of each private channel, for heartbeats. */
+  /** The last sequence of each private channel whose snapshot is out, for heartbeats. */
   lastSequences(): Record<string, number> {
-    return Object.fromEntries([...this.#accounts].map(([name, { lastSequence }]) => [name, lastSequence]));
+    const started = [...this.#accounts].filter(([, { isStarted }]) => isStarted);
+    return Object.fromEntries(started.map(([name, { lastSequence }]) => [name, lastSequence]));
   }
 
   /**
@@ -80,11 +81,9 @@ export class Subscriptions {
         results.set(name, { epoch: entry.streamEpoch, mode: 'snapshot' });
       }
     }
-    const reads = await Promise.all(
-      [...opened].map(([entry, subscriptions]) => this.#read(entry, subscriptions, results)),
-    );
+    const snapshots = await this.#readAll(opened, results);
     const start = () => {
-      for (const read of reads) read?.();
+      for (const send of snapshots) send();
       for (const { name, symbol } of symbols) this.#startQuotes(name, symbol);
     };
     return { results, start };
@@ -133,13 +132,36 @@ export class Subscriptions {
     return subscription;
   }
 
+  /** What sends the snapshot of each account, which meets what is held: when more came meanwhile than is kept, the account is read again. */
+  async #readAll(
+    opened: ReadonlyMap<AccountEntry, readonly AccountSubscription[]>,
+    results: Map<string, ChannelResult>,
+  ): Promise<Iterable<() => void>> {
+    const snapshots = new Map<AccountEntry, () => void>();
+    let behind = [...opened];
+    while (behind.length > 0) {
+      await Promise.all(
+        behind.map(async ([entry, subscriptions]) => {
+          for (const subscription of subscriptions) subscription.holdAnew();
+          const send = await this.#read(entry, subscriptions, results);
+          if (send) snapshots.set(entry, send);
+          else snapshots.delete(entry);
+        }),
+      );
+      behind = [...opened].filter(
+        ([entry, subscriptions]) => snapshots.has(entry) && subscriptions.some(({ hasOverflowed }) => hasOverflowed),
+      );
+    }
+    return snapshots.values();
+  }
+
   async #read(
     entry: AccountEntry,
     subscriptions: readonly AccountSubscription[],
     results: Map<string, ChannelResult>,
   ): Promise<(() => void) | undefined> {
     try {
-      const state = await this.#readFor(entry, subscriptions);
+      const { state } = await this.#context.commands.read(entry);
       return () => {
         for (const subscription of subscriptions) {
           const { kind, name } = subscription;
@@ -158,16 +180,6 @@ export class Subscriptions {
       }
       return undefined;
     }
-  }
-
-  /** A state that meets what is held: when more came meanwhile than is kept, the account is read again. */
-  async #readFor(entry: AccountEntry, subscriptions: readonly AccountSubscription[]): Promise<Account> {
-    let { state } = await this.#context.commands.read(entry);
-    while (subscriptions.some((subscription) => subscription.hasOverflowed)) {
-      for (const subscription of subscriptions) subscription.holdAnew();
-      ({ state } = await this.#context.commands.read(entry));
-    }
-    return state;
   }
 
   #snapshotOf(kind: AccountChannel, state: Account, { account }: AccountEntry): unknown {
@@ -226,6 +238,10 @@ class AccountSubscription implements AccountSubscriber {
     }
     this.lastSequence = sequence;
     this.#outlet.send(frame);
+  }
+
+  get isStarted(): boolean {
+    return this.#held === undefined;
   }
 
   holdAnew(): void {

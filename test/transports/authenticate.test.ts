@@ -89,7 +89,6 @@ test('text that is no key is never looked up', async () => {
 });
 
 test('a look-up that fails is not kept', async () => {
-  class Away extends Retryable {}
   const { authenticate, issue, state } = authentication();
   const key = issue();
   state.fails = new Away('away', { retryAfterMs: 700 });
@@ -123,6 +122,34 @@ test('an address that fails too often is looked up no more, but who was let in b
   clock.advance(1_000);
   expect(await authenticate(issue(), 'a')).toMatchObject({ ok: true });
 });
+
+test('who was let in before stays in beyond the time it is kept, though others at the address go on failing', async () => {
+  const { authenticate, issue, state, clock } = authentication();
+  const key = issue();
+  await authenticate(key, 'a');
+  clock.advance(30_000);
+  const wrong = newApiKey('test', 1);
+  for (let count = 0; count < 4; count++) await authenticate(wrong, 'a');
+  state.fails = new Away('away', { retryAfterMs: 700 });
+  expect(await authenticate(key, 'a')).toMatchObject({ ok: false, problem: { code: 'NOT_READY' } });
+  state.fails = undefined;
+  expect(await Promise.all([authenticate(key, 'a'), authenticate(key, 'a')])).toMatchObject([
+    { ok: true },
+    { ok: true },
+  ]);
+});
+
+test('a key that was valid once and is revoked counts as a failure like any other', async () => {
+  const { authenticate, issue, known, clock } = authentication();
+  const key = issue();
+  await authenticate(key, 'a');
+  known.clear();
+  clock.advance(30_000);
+  for (let count = 0; count < 3; count++) expect(await authenticate(key, 'a')).toMatchObject({ ok: false });
+  expect(await authenticate(key, 'a')).toMatchObject({ ok: false, problem: { code: 'TOO_MANY_REQUESTS' } });
+});
+
+class Away extends Retryable {}
 
 test.each([
   ['Bearer abc', 'abc'],

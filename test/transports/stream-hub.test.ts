@@ -139,6 +139,37 @@ describe('channels', () => {
     expect(client.of('event').map(({ sequence }) => sequence)).toEqual([1_002]);
   });
 
+  test('an account that becomes too busy while another is still being read is read again', async () => {
+    const { port, keys, accounts, bus } = await bridge();
+    const [busy, late] = [accounts['demo-1']!, accounts['demo-2']!];
+    const at = (orders: number) => ({
+      state: { ...busy.durable, sequences: { orders, positions: 0, account: 0 } },
+      seq: orders,
+    });
+    let published = 0;
+    const reads: number[] = [];
+    busy.answer = async () => {
+      reads.push(published);
+      return at(published);
+    };
+    const read = Promise.withResolvers<unknown>();
+    late.answer = () => read.promise;
+    const client = await StreamClient.authenticated(port, keys.trader);
+    client.send({ type: 'subscribe', id: 'sub', channels: ['orders:demo-1', 'orders:demo-2'] });
+    while (reads.length === 0) await turn();
+    while (published < 1_001) bus.publish('commits:1/11', commitOf(++published));
+    read.resolve({ state: late.durable, seq: 2 });
+    await client.next((frame) => frame.id === 'sub');
+    bus.publish('commits:1/11', commitOf(++published));
+    await client.next((frame) => frame.type === 'event' && frame.sequence === published);
+    expect(reads).toEqual([0, 1_001]);
+    expect(client.of('snapshot').map(({ channel, sequence }) => [channel, sequence])).toEqual([
+      ['orders:demo-1', 1_001],
+      ['orders:demo-2', 0],
+    ]);
+    expect(client.of('event').map(({ sequence }) => sequence)).toEqual([1_002]);
+  });
+
   test('an event frame holds the very text of the journal', async () => {
     const { port, keys, quote, bus } = await bridge();
     quote();
@@ -193,6 +224,25 @@ describe('channels', () => {
       problem: { figures: { limit: '200', was: '201' } },
     });
     expect(await client.ask({ type: 'subscribe', channels: ['quotes:EURUSD'] })).toMatchObject({ ok: true });
+  });
+
+  test('a heartbeat does not name a channel whose snapshot is still to come', async () => {
+    const { port, keys, clock, accounts } = await bridge();
+    const account = accounts['demo-1']!;
+    const client = await StreamClient.authenticated(port, keys.trader);
+    const asked = Promise.withResolvers<void>();
+    const read = Promise.withResolvers<unknown>();
+    account.answer = () => {
+      asked.resolve();
+      return read.promise;
+    };
+    client.send({ type: 'subscribe', id: 'sub', channels: ['orders:demo-1'] });
+    await asked.promise;
+    clock.advance(5_000);
+    expect(await client.next((frame) => frame.type === 'heartbeat')).toMatchObject({ last: {} });
+    expect(client.of('heartbeat')[0]).not.toHaveProperty('last.orders:demo-1');
+    read.resolve({ state: account.durable, seq: account.seq });
+    await client.next((frame) => frame.id === 'sub');
   });
 
   test('each heartbeat names the last sequence of each private channel', async () => {
@@ -308,6 +358,32 @@ describe('writing', () => {
     await turn();
     expect(connection.frames().at(-1)).not.toHaveProperty('skipped');
     expect(connection.frames().at(-1)).toMatchObject({ sequence: 7 });
+  });
+
+  test('a client that reads a little and stops is thinned until everything is read', async () => {
+    const { clients, hub, events, quote } = hubWith(1);
+    const { connection, outlet } = clients[0]!;
+    hub.subscribeQuotes('EURUSD', outlet);
+    connection.bufferedBytes = 65_537;
+    outlet.send(textFrame('{"type":"event"}'));
+    await turn();
+    connection.bufferedBytes = 60_000;
+    for (let count = 0; count < 5; count++) quote();
+    connection.drain();
+    expect(connection.frames().map(({ type }) => type)).toEqual(['event']);
+    expect(events).toEqual(['slow 60000']);
+  });
+
+  test('what ends a subscription is said behind the last of its quotes, and a new snapshot too', async () => {
+    const { clients, hub, quote } = hubWith(1);
+    const { connection, outlet } = clients[0]!;
+    const { subscription } = hub.subscribeQuotes('EURUSD', outlet);
+    quote();
+    hub.unsubscribeQuotes(subscription);
+    outlet.send(textFrame('{"type":"reply"}'));
+    quote();
+    await turn();
+    expect(connection.frames().map(({ type }) => type)).toEqual(['quote', 'reply']);
   });
 
   test('a slow round trip thins quotes although nothing is buffered', async () => {

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { apiGateway } from '../../transports/gateways/api.ts';
 import { dataBridgeGateway } from '../../transports/gateways/data-bridge.ts';
-import { AskTimeout, MailboxFull } from '../../runtime/errors.ts';
+import { AskTimeout, MailboxFull, Retryable } from '../../runtime/errors.ts';
 import { newApiKey } from '../../transports/api-key.ts';
 import { fixture, limits } from './support/fixture.ts';
 import { marketOrder, StreamClient } from './support/stream-client.ts';
@@ -164,6 +164,7 @@ test.each([
   ],
   [JSON.stringify({ type: 'submit-order', account: 'demo-1', order: marketOrder('a', { note: 'x' }) }), 'order.note'],
   [JSON.stringify({ type: 'ping', id: 'x'.repeat(65) }), 'id'],
+  [JSON.stringify({ type: 'cancel-order', id: '\u0000', account: 'demo-1', orderId: 'o-1-1' }), 'id'],
 ])('%# %.60s is answered with VALIDATION_FAILED and the connection stays', async (text, path) => {
   const { port, keys } = await bridge();
   const client = await StreamClient.authenticated(port, keys.trader);
@@ -404,6 +405,114 @@ test('an error that nobody expected is logged, and the client learns nothing of 
   expect(logged).toMatchObject([
     { level: 'error', fields: { err: { message: 'password=hunter2' }, traceId: reply.problem.traceId } },
   ]);
+});
+
+test('a credential that is revoked closes its connection with 4001 once it is looked up again', async () => {
+  const { port, keys, clock, services } = await bridge();
+  const client = await StreamClient.authenticated(port, keys.trader);
+  services.findPrincipal = async () => undefined;
+  for (let atMs = 0; atMs < limits.authentication.cacheMs; atMs += limits.stream.heartbeatMs) {
+    expect(await client.ask({ type: 'ping' })).toMatchObject({ ok: true });
+    clock.advance(limits.stream.heartbeatMs);
+  }
+  expect(await client.closed).toBe(4001);
+});
+
+test('a revoked credential does not outlive its look-up because its address has failed too often', async () => {
+  const { port, keys, clock, services, context } = await bridge();
+  const { heartbeatMs } = limits.stream;
+  // Between two heartbeats, so that others find out first that the credential is nobody's.
+  clock.advance(heartbeatMs / 2);
+  const client = await StreamClient.authenticated(port, keys.trader);
+  for (let atMs = 0; atMs < limits.authentication.cacheMs; atMs += heartbeatMs) {
+    clock.advance(heartbeatMs);
+    await client.settled();
+  }
+  services.findPrincipal = async () => undefined;
+  clock.advance(heartbeatMs / 2 - 1);
+  for (let count = 0; count <= limits.authentication.failures.burst; count++)
+    await context.authenticate(keys.trader, '127.0.0.1');
+  expect(await client.ask({ type: 'ping' })).toMatchObject({ ok: true });
+  clock.advance(1);
+  expect(await client.closed).toBe(4029);
+});
+
+test('a client whose credential takes too long to look up may come again', async () => {
+  const { port, keys, clock, services } = await bridge();
+  services.findPrincipal = () => new Promise(() => {});
+  const client = await StreamClient.connect(port);
+  client.send({ type: 'authenticate', token: keys.trader });
+  const other = await StreamClient.connect(port, { headers: { authorization: `Bearer ${keys.trader}` } });
+  await StreamClient.connect(port);
+  clock.advance(limits.stream.authenticateWithinMs);
+  expect([await client.closed, await other.closed]).toEqual([1012, 1012]);
+  expect(client.of('bye')).toMatchObject([{ retryAfterMs: 1_000 }]);
+});
+
+test('while credentials cannot be looked up, connections that have one stay', async () => {
+  const { port, keys, clock, lookUps } = await bridge();
+  const client = await StreamClient.authenticated(port, keys.trader);
+  lookUps.fails = new Away();
+  for (let beat = 0; beat < 8; beat++) {
+    clock.advance(limits.stream.heartbeatMs);
+    expect(await client.ask({ type: 'ping' })).toMatchObject({ ok: true });
+  }
+  expect(lookUps.count).toBeGreaterThan(1);
+});
+
+class Away extends Retryable {
+  constructor() {
+    super('away', { retryAfterMs: 700 });
+  }
+}
+
+test('a subscribe that cannot be answered yet gets its reply under its id, and is no error to log', async () => {
+  const { port, keys, services, logged } = await bridge();
+  services.findAccount = () => {
+    throw new Away();
+  };
+  const client = await StreamClient.authenticated(port, keys.trader);
+  expect(await client.ask({ type: 'subscribe', channels: ['orders:demo-1'] })).toMatchObject({
+    ok: false,
+    problem: { code: 'NOT_READY', retryAfterMs: 700 },
+  });
+  expect(await client.ask({ type: 'submit-order', account: 'demo-1', order: marketOrder('a') })).toMatchObject({
+    problem: { code: 'NOT_READY' },
+  });
+  expect(logged.filter(({ level }) => level === 'error')).toEqual([]);
+});
+
+test('an order that is under way when the gateway drains is answered before the goodbye, a later one is refused', async () => {
+  const { port, keys, gateway, accounts, quote } = await bridge();
+  quote();
+  const account = accounts['demo-1']!;
+  account.hold();
+  const client = await StreamClient.authenticated(port, keys.trader);
+  client.send({ type: 'submit-order', id: 'a', account: 'demo-1', order: marketOrder('a') });
+  await client.settled();
+  const drained = gateway.drain();
+  expect(await client.ask({ type: 'submit-order', account: 'demo-1', order: marketOrder('b') })).toMatchObject({
+    problem: { code: 'NOT_READY', retryAfterMs: 1_000 },
+  });
+  account.commit();
+  expect(await client.closed).toBe(1012);
+  expect(client.frames.slice(-2)).toMatchObject([
+    { type: 'reply', id: 'a', ok: true, result: { state: 'SUBMITTED' } },
+    { type: 'bye', code: 1012 },
+  ]);
+  expect(account.commands).toMatchObject([{ clientOrderId: 'a' }]);
+  await drained;
+});
+
+test('nothing follows a goodbye, not even quotes of the same turn', async () => {
+  const { port, keys, gateway, quote } = await bridge();
+  const client = await StreamClient.authenticated(port, keys.trader);
+  await client.ask({ type: 'subscribe', channels: ['quotes:EURUSD'] });
+  quote();
+  const drained = gateway.drain();
+  await client.closed;
+  expect(client.frames.slice(-2).map(({ type }) => type)).toEqual(['quote', 'bye']);
+  await drained;
 });
 
 test('a gateway that drains says goodbye with 1012 and takes no more connections', async () => {

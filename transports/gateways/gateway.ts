@@ -14,7 +14,6 @@ export interface GatewayLimits {
   readonly stream: StreamLimits;
   readonly authentication: AuthenticationLimits;
   readonly ask: { readonly deadlineMs: number };
-  readonly shutdown: { readonly drainMs: number };
 }
 
 export interface GatewayOptions {
@@ -74,7 +73,8 @@ export async function createGateway(context: GatewayContext, parts: GatewayParts
     ...{ service, streams, listen: http.listen },
     drain: async () => {
       streams?.drain();
-      await http.drain(limits.shutdown.drainMs);
+      // By then an order is answered, and there is time left to stop what is behind the ports.
+      await http.drain(limits.ask.deadlineMs);
     },
   };
 }

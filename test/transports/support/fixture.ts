@@ -43,7 +43,6 @@ export const limits: GatewayLimits = {
     addresses: 100,
   },
   ask: { deadlineMs: 1_000 },
-  shutdown: { drainMs: 1_000 },
 };
 
 export interface Fixture {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { candleIntervals } from '../../../actors/market/candle.ts';
 import { accountSlug, symbolText } from '../../codec.ts';
+import { sendProblem } from '../../http-errors.ts';
 import type { App } from '../../http.ts';
 import type { GatewayContext } from '../gateway.ts';
 import { callerOf, findAccount, sendNotFound } from './shared.ts';
@@ -11,9 +12,9 @@ const signalBody = z.strictObject({
   account: accountSlug.optional().describe('Where the signal may become an order.'),
   interval: z.enum(candleIntervals).default('1m'),
 });
-const signalParams = z.strictObject({ id: z.string().min(1).max(64) });
+const signalParams = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the id of a signal') });
 
-export function aiRoutes(app: App, { services }: GatewayContext): void {
+export function aiRoutes(app: App, { services, isAllowed }: GatewayContext): void {
   const tags = ['ai'];
 
   app.post(
@@ -25,8 +26,11 @@ export function aiRoutes(app: App, { services }: GatewayContext): void {
     async (request, reply) => {
       const { symbol, account, interval } = request.body;
       if (!services.instruments.has(symbol)) return sendNotFound(reply, `instrument ${symbol}`);
-      if (account !== undefined && !findAccount(services, request, account))
-        return sendNotFound(reply, `account ${account}`);
+      if (account !== undefined) {
+        // The decision may become an order there, so it takes who may send one.
+        if (!isAllowed(callerOf(request).role, 'orders:write')) return sendProblem(reply, { code: 'FORBIDDEN' });
+        if (!findAccount(services, request, account)) return sendNotFound(reply, `account ${account}`);
+      }
       const question = { symbol, interval, ...(account === undefined ? {} : { account }) };
       const decision = await services.requestSignal(callerOf(request), question, request.id);
       return reply.code(201).header('location', `/api/v1/signals/${decision.id}`).send(decision.json);

@@ -49,7 +49,7 @@ export function platformRoutes(app: App, { services }: GatewayContext): void {
       const found = isWithin(path, visibleRoot(callerOf(request))) ? services.actorState(path) : undefined;
       return found === undefined
         ? sendNotFound(reply, `actor ${path}`)
-        : reply.send(JSON.stringify(found, amountsAsText));
+        : reply.type('application/json; charset=utf-8').send(JSON.stringify(found, amountsAsText));
     },
   );
 }
