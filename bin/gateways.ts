@@ -16,6 +16,7 @@ import { gatewayContext, type Gateway, type GatewayContext } from '../transports
 import { hubGateway } from '../transports/gateways/hub.ts';
 import { tradingGateway } from '../transports/gateways/trading.ts';
 import type { Services } from '../transports/services.ts';
+import { stopBounds } from './shutdown.ts';
 
 export interface GatewayAddress {
   readonly service: ServiceName;
@@ -55,7 +56,7 @@ export function gatewaySpecs(options: { config: Config; limits: Limits; services
       receive: (gateway) => gateway,
       stop: (gateway) => gateway.drain(),
     };
-    return { id: service, kind: 'gateway', behavior, shutdownMs: limits.shutdown.drainMs };
+    return { id: service, kind: 'gateway', behavior, shutdownMs: stopBounds(limits.shutdown).gatewayMs };
   });
   const addresses = serviceNames.map((service) => {
     const scheme = service === 'data-bridge' ? 'ws' : 'http';

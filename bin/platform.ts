@@ -18,6 +18,7 @@ import { EventBus } from '../runtime/event-bus.ts';
 import { JournalUnavailable } from '../runtime/journal.ts';
 import { Readiness } from '../runtime/readiness.ts';
 import type { ActorRef } from '../runtime/ref.ts';
+import { describeShutdown, type ShutdownReport } from '../runtime/shutdown.ts';
 import { StartFailed, type AnyWorkerSpec } from '../runtime/spec.ts';
 import { createSystem } from '../runtime/system.ts';
 import { gateways } from '../supervisors/gateways.ts';
@@ -42,6 +43,7 @@ import { Registry } from './registry.ts';
 import { simulatedSource } from './simulated-source.ts';
 import { demoAccounts, seedDemo, type SeededAccount } from './seed.ts';
 import { createServices, decisionJson } from './services.ts';
+import { platformShutdown, stopBounds } from './shutdown.ts';
 import { auditSpec, journalWriterSpec, marketSubtree, tenantChildren, type Stage } from './stage.ts';
 import { openStorage } from './storage.ts';
 
@@ -60,8 +62,8 @@ export interface Platform {
   readonly addresses: readonly GatewayAddress[];
   /** Resolves when it is ready for the first time. */
   readonly ready: Promise<void>;
-  /** Drains: no new orders, open requests answered, sockets closed, journal flushed. May be called twice. */
-  stop(): Promise<void>;
+  /** Drains: no new orders, open requests answered, sockets closed, journal flushed. May be called twice; never rejects. */
+  stop(reason?: string): Promise<ShutdownReport>;
 }
 
 export const version = (
@@ -234,7 +236,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   }
 
   const databaseSpec: AnyWorkerSpec = {
-    ...{ id: 'database', kind: 'database', shutdownMs: limits.shutdown.drainMs },
+    ...{ id: 'database', kind: 'database' },
     behavior: database({
       ...{ readiness, steps: steps.map(withStorage), ping, pingMs: limits.database.pingMs },
       // An actor that crashed on the way is restarted, and the step is tried again.
@@ -260,29 +262,31 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const services = createServices({ ...{ stage, storage, registry, readiness, config, version, caughtUp, log } });
   const { specs, addresses } = gatewaySpecs({ config, limits, services });
 
-  async function stop(): Promise<void> {
-    await system.stop();
-    await storage.close();
-    lock.release();
-  }
-  let stopping: Promise<void> | undefined;
+  const shutdown = platformShutdown({ system, readiness, storage, lock }, limits.shutdown);
+  let stopping: Promise<ShutdownReport> | undefined;
 
+  async function stop(reason: string): Promise<ShutdownReport> {
+    const report = await shutdown.run(reason);
+    const [failure] = report.phases.flatMap(({ failed }) => failed);
+    if (!report.isClean) log.error({ error: failure?.error }, describeShutdown(report));
+    return report;
+  }
+
+  const tree = platformTree({
+    storage: storageTree(databaseSpec, journalWriterSpec(stage), projectorSpec),
+    ...{ market, tenants: tenantsTree() },
+    operations: operations([auditSpec(tenantServices.writeAudit, limits)]),
+    gateways: gateways(specs),
+  });
   try {
-    await system.start(
-      platformTree({
-        storage: storageTree(databaseSpec, journalWriterSpec(stage), projectorSpec),
-        ...{ market, tenants: tenantsTree() },
-        operations: operations([auditSpec(tenantServices.writeAudit, limits)]),
-        gateways: gateways(specs),
-      }),
-    );
+    await system.start({ ...tree, shutdownMs: stopBounds(limits.shutdown).treeMs });
   } catch (error) {
-    await stop();
+    await stop('the start failed');
     throw startFault(error);
   }
   for (const name of unusedSettings(config))
     log.warn({ setting: name }, 'this build has no driver for it: the setting has no effect');
-  return { addresses, ready: readiness.whenReady(), stop: () => (stopping ??= stop()) };
+  return { addresses, ready: readiness.whenReady(), stop: (reason = 'it was asked to') => (stopping ??= stop(reason)) };
 }
 
 /** A gateway that cannot listen is for the operator to mend; whatever else keeps the tree from starting is a fault of ours. */

@@ -124,6 +124,17 @@ export interface Limits {
   readonly shutdown: {
     /** SIGTERM to exit: requests answered, journal flushed, sockets closed. */
     readonly drainMs: number;
+    /** Of bounds that lie within each other the inner one ends this much earlier, so that it is known who was late. */
+    readonly marginMs: number;
+    // The phases, in order; what is not done by then is left behind.
+    /** Nothing is announced as ready any more. */
+    readonly beforeStopMs: number;
+    /** Open requests are answered, sockets closed with 1012; clients that do not answer the close are cut off 2 s later. */
+    readonly drainRequestsMs: number;
+    /** The tree stops. */
+    readonly stopActorsMs: number;
+    /** Connections are closed and a server of our own is shut down; `drainMs` may leave less. */
+    readonly stopDatabaseMs: number;
   };
 }
 
@@ -170,7 +181,10 @@ export const limits: Limits = {
   ai: { requestsPerProvider: 8, candles: 120 },
   database: { pingMs: 1_000, retryFirstMs: 100, retryMaxMs: 5_000 },
   ask: { deadlineMs: 5_000 },
-  shutdown: { drainMs: 10_000 },
+  shutdown: {
+    ...{ drainMs: 10_000, marginMs: 250 },
+    ...{ beforeStopMs: 100, drainRequestsMs: 7_400, stopActorsMs: 1_250, stopDatabaseMs: 5_000 },
+  },
 };
 
 /**
@@ -212,7 +226,13 @@ export function assertLimits({
   assert(projector.gatherMs < http.readYourWritesWaitMs, 'a list that asks in the meantime is answered in time');
   assert(projector.dutyShare > 0 && projector.dutyShare <= 1, 'the projector works for a share of the time');
   assert(database.retryFirstMs <= database.retryMaxMs, 'pauses before the database is tried again only grow');
-  assert(shutdown.drainMs > ask.deadlineMs, 'an open request is answered before the drain ends');
+  const { drainMs, marginMs, beforeStopMs, drainRequestsMs, stopActorsMs } = shutdown;
+  assert(drainRequestsMs - marginMs > ask.deadlineMs, 'an open request is answered before the drain ends');
+  assert(stopActorsMs > marginMs, 'the actors are given time to stop');
+  assert(
+    beforeStopMs + drainRequestsMs + stopActorsMs < drainMs - 2 * marginMs,
+    'what stops before the database leaves it time to stop',
+  );
 }
 
 assertLimits(limits);

@@ -46,7 +46,7 @@ class Ending {
   readonly #config: Config;
   readonly #log: Logger;
   #platform: Platform | undefined;
-  #wanted: { readonly exitCode: number; readonly atMs: number } | undefined;
+  #wanted: { readonly reason: string; readonly exitCode: number; readonly atMs: number } | undefined;
 
   constructor(config: Config, log: Logger) {
     this.#config = config;
@@ -57,43 +57,34 @@ class Ending {
     if (this.#wanted !== undefined && performance.now() - this.#wanted.atMs < sameSignalMs) return;
     if (this.#wanted !== undefined) process.exit(1);
     this.#log.info({ signal }, 'stopping');
-    this.#end(0);
+    this.#end(signal, 0);
   }
 
   onFatal(message: string): void {
     process.stderr.write(`aitrading: ${message}\n`);
-    if (this.#wanted === undefined) this.#end(1);
+    if (this.#wanted === undefined) this.#end(message, 1);
   }
 
   platformIs(platform: Platform): void {
     this.#platform = platform;
-    if (this.#wanted !== undefined) this.#drain(platform, this.#wanted.exitCode);
+    if (this.#wanted !== undefined) void this.#drain(platform, this.#wanted);
   }
 
-  #end(exitCode: number): void {
-    this.#wanted = { exitCode, atMs: performance.now() };
-    const { drainMs } = this.#config.limits.shutdown;
+  #end(reason: string, exitCode: number): void {
+    this.#wanted = { reason, exitCode, atMs: performance.now() };
+    const { drainMs, marginMs } = this.#config.limits.shutdown;
+    // A platform bounds its own drain, but may have started too late for that. The process is gone at the limit, not about to go.
     setTimeout(() => {
       this.#log.error({ drainMs }, 'not stopped in time');
       process.exit(1);
-    }, drainMs - exitMarginMs).unref();
+    }, drainMs - marginMs).unref();
     // A platform that is still starting is drained as soon as it can be.
-    if (this.#platform !== undefined) this.#drain(this.#platform, exitCode);
+    if (this.#platform !== undefined) void this.#drain(this.#platform, this.#wanted);
   }
 
-  #drain(platform: Platform, exitCode: number): void {
-    platform.stop().then(
-      () => {
-        this.#log.info({}, 'stopped');
-        process.exit(exitCode);
-      },
-      (error: unknown) => {
-        this.#log.error({ err: error }, 'not stopped cleanly');
-        process.exit(1);
-      },
-    );
+  async #drain(platform: Platform, wanted: { readonly reason: string; readonly exitCode: number }): Promise<void> {
+    const { isClean, tookMs } = await platform.stop(wanted.reason);
+    if (isClean) this.#log.info({ tookMs: Math.round(tookMs) }, 'stopped');
+    process.exit(isClean ? wanted.exitCode : 1);
   }
 }
-
-/** The process is gone when the drain limit has passed, not about to go. */
-const exitMarginMs = 250;

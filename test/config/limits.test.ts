@@ -61,7 +61,15 @@ test.each<[string, Limits]>([
     'pauses before the database is tried again only grow',
     changed('database', { retryMaxMs: limits.database.retryFirstMs - 1 }),
   ],
-  ['an open request is answered before the drain ends', changed('shutdown', { drainMs: limits.ask.deadlineMs })],
+  [
+    'an open request is answered before the drain ends',
+    changed('shutdown', { drainRequestsMs: limits.ask.deadlineMs + limits.shutdown.marginMs }),
+  ],
+  ['the actors are given time to stop', changed('shutdown', { stopActorsMs: limits.shutdown.marginMs })],
+  [
+    'what stops before the database leaves it time',
+    changed('shutdown', { drainRequestsMs: limits.shutdown.drainMs - 2 * limits.shutdown.marginMs }),
+  ],
 ])('limits are refused unless %s', (relation, broken) => {
   expect(() => assertLimits(broken)).toThrow(relation);
 });

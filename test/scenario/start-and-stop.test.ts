@@ -1,11 +1,14 @@
 /** Starting, stopping, and what keeps the platform from starting. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { serviceNames } from '../../config/ports.ts';
+import { limits } from '../../config/limits.ts';
+import { serviceNames, type ServiceName } from '../../config/ports.ts';
 import { lockedBy } from '../../transports/drivers/embedded-postgres/orphan.ts';
 import { freeOffset, PlatformProcess, StreamClient } from '../support/platform-process.ts';
 
@@ -97,6 +100,55 @@ test('SIGTERM answers what is under way, closes sockets with 1012 and ends with 
   const list = await platform.call('api', '/api/v1/accounts/demo-1/orders?limit=100', { token });
   const ids = (list.json.items as { clientOrderId: string }[]).map((order) => order.clientOrderId);
   expect(ids).toEqual(expect.arrayContaining(acknowledged));
+}, 60_000);
+
+/** A request whose body never comes, once it is under way. */
+async function endlessRequest(
+  to: PlatformProcess,
+  service: ServiceName,
+  path: string,
+): Promise<{ readonly cutOff: Promise<unknown> }> {
+  const headers = {
+    authorization: `Bearer ${to.credentials().trader.apiKey}`,
+    ...{ 'content-type': 'application/json', 'content-length': '100', expect: '100-continue' },
+  };
+  const open = request({ method: 'POST', host: '127.0.0.1', port: to.port(service), path, headers });
+  const cutOff = once(open, 'error');
+  open.flushHeaders();
+  await once(open, 'continue');
+  return { cutOff };
+}
+
+const endless: [ServiceName, string][] = [
+  ['api', '/api/v1/accounts/demo-1/orders'],
+  ['trading', '/api/v1/accounts/demo-1/orders'],
+  ['ai', '/api/v1/signals'],
+];
+
+test('requests that never end, on several ports, are cut off all at once, and the end is still a clean one within 10 s', async () => {
+  const held = await PlatformProcess.onFreePorts();
+  onTestFinished(() => held.dispose());
+  await held.start();
+  const requests = await Promise.all(endless.map(([service, path]) => endlessRequest(held, service, path)));
+  held.signal('SIGTERM');
+  // Beyond its limit the process would have ended itself with 1.
+  expect(await held.exited()).toBe(0);
+  await Promise.all(requests.map(({ cutOff }) => cutOff));
+}, 60_000);
+
+test('a second SIGTERM ends it at once, with 1', async () => {
+  const held = await PlatformProcess.onFreePorts();
+  onTestFinished(() => held.dispose());
+  await held.start();
+  const [service, path] = endless[0]!;
+  const { cutOff } = await endlessRequest(held, service, path);
+  // A signal that follows closely is taken for the same one, so it is sent again and again; without a second one the end would be 0.
+  const code = async (): Promise<unknown> => {
+    held.signal('SIGTERM');
+    return Promise.race([held.exited(), Promise.resolve('runs')]);
+  };
+  await expect.poll(code, { timeout: limits.ask.deadlineMs - 500, interval: 50 }).toBe(1);
+  await cutOff;
 }, 60_000);
 
 test('after kill -9 its database ends by itself', async () => {
