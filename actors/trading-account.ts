@@ -11,8 +11,10 @@ import {
 import type { EventBus } from '../runtime/event-bus.ts';
 import type { EntityKey, JournalRow } from '../runtime/journal.ts';
 import type { ActorRef } from '../runtime/ref.ts';
+import type { SnapshotPolicy } from '../runtime/snapshots.ts';
 import type { BrokerSessionMessage, Outstanding } from './broker-session.ts';
 import { commandId, decide, digest, emptyAccount, evolve, type Account, type Facts } from './trading/account.ts';
+import { ACCOUNT_SNAPSHOT_VERSION, decodeAccount, encodeAccount } from './trading/account-snapshot.ts';
 import { decodePayload, encodeEvent, encodePayload } from './trading/codec.ts';
 import type { AccountCommand, AccountReply } from './trading/commands.ts';
 import { channelOf, type AccountCommit, type AccountEvent, type PublishedEvent } from './trading/events.ts';
@@ -51,6 +53,8 @@ export interface TradingAccountSpec {
   /** The account's broker session. */
   session(): ActorRef<BrokerSessionMessage> | undefined;
   readonly limits: EventSourcedLimits;
+  /** Absent: all of the journal is read at each start. */
+  readonly snapshots?: Pick<SnapshotPolicy<Account>, 'store' | 'everyRows' | 'deadlineMs'>;
 }
 
 export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, TradingAccountMessage> {
@@ -115,8 +119,11 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
       ...{ workingOrders: state.orders.size, positions: state.positions.size },
     }),
     limits: spec.limits,
+    ...(spec.snapshots && { snapshots: { ...accountText, ...spec.snapshots } }),
   });
 }
+
+const accountText = { version: ACCOUNT_SNAPSHOT_VERSION, encode: encodeAccount, decode: decodeAccount };
 
 /** Gives each event the number it has on its channel, as `evolve` counts them. */
 export function numbered(

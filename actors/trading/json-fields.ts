@@ -37,6 +37,20 @@ export function truth(json: Json, name: string): boolean {
   return value;
 }
 
+/** @throws {TypeError} */
+export function texts(json: Json, name: string): readonly string[] {
+  const value = json[name];
+  if (!Array.isArray(value) || !value.every((each) => typeof each === 'string')) throw fault(name, 'texts', value);
+  return value;
+}
+
+/** @throws {TypeError} */
+export function objects(json: Json, name: string): readonly Json[] {
+  const value = json[name];
+  if (!Array.isArray(value)) throw fault(name, 'a list', value);
+  return value.map((each) => asObject(each, name));
+}
+
 /** Decimal text as an integer scaled by 10^scale. @throws {TypeError} */
 export function scaled(json: Json, name: string, scale: number): bigint {
   const value = json[name];

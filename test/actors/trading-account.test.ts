@@ -1,13 +1,26 @@
 import { expect, test } from 'vitest';
-import { accountPath, numbered, outstanding, type TradingAccountMessage } from '../../actors/trading-account.ts';
+import { journalWriter } from '../../actors/journal-writer.ts';
+import {
+  accountPath,
+  numbered,
+  outstanding,
+  tradingAccount,
+  type TradingAccountMessage,
+} from '../../actors/trading-account.ts';
 import { emptyAccount, evolve, type Account } from '../../actors/trading/account.ts';
 import { decodePayload } from '../../actors/trading/codec.ts';
 import type { AccountEvent } from '../../actors/trading/events.ts';
-import { commitsOf } from '../../actors/trading/topics.ts';
+import { commitsOf, type PlatformTopics } from '../../actors/trading/topics.ts';
+import { limits } from '../../config/limits.ts';
 import { silentLog } from '../../runtime/actor.ts';
+import { EventBus } from '../../runtime/event-bus.ts';
 import type { CommandResult } from '../../runtime/event-sourced.ts';
+import type { ActorRef } from '../../runtime/ref.ts';
+import { MemorySnapshots } from '../../runtime/snapshots.ts';
+import { ScriptedJournal } from '../support/scripted-journal.ts';
 import { startStage, type StageRig } from '../support/stage.ts';
-import { type Ledger, limitOrder, opened, order, s } from './trading/fixtures.ts';
+import { startTestSystem, worker } from '../support/test-system.ts';
+import { factsOf, filled, instrument, type Ledger, limitOrder, NOW, opened, order, s } from './trading/fixtures.ts';
 
 const accountWith = { type: 'order', state: 'SUBMITTED' } as const;
 
@@ -254,6 +267,48 @@ test('numbers go on from those before, channel by channel', () => {
     { channel: 'positions', sequence: 3, event: events[1], json: 'b' },
     { channel: 'orders', sequence: 9, event: events[2], json: 'c' },
   ]);
+});
+
+test('an account that starts from a snapshot is the one that its whole journal gives', async () => {
+  const journal = new ScriptedJournal();
+  const store = new MemorySnapshots();
+  const test = await startTestSystem([worker('journal-writer', journalWriter(journal, limits.journal))]);
+  const start = async (): Promise<ActorRef<TradingAccountMessage>> => {
+    const behavior = tradingAccount({
+      ...{ tenantId: 4, tenant: 'acme', accountId: 1, account: 'a-1', epochOf: () => 1 },
+      writer: test.ref('/journal-writer'),
+      read: (key, afterSeq) => journal.read(key, afterSeq),
+      lookUpCommand: async () => undefined,
+      bus: new EventBus<PlatformTopics>(() => {}),
+      instrument,
+      facts: (nowMicros, seq) => factsOf({ nowMicros, seq }),
+      nowMicros: () => NOW,
+      session: () => undefined,
+      ...{ limits: limits.account, snapshots: { store, everyRows: 5, deadlineMs: 1_000 } },
+    });
+    await test.system.spawn('/', worker('account', behavior));
+    return test.ref('/account');
+  };
+  const first = await start();
+  const ledger: Ledger = opened();
+  const commands = [
+    ...[{ type: 'open-account', currency: 'USD', oms: 'netting', leverage: 30, aiMayOrder: false } as const],
+    ...[
+      { type: 'deposit', reference: 'seed', amount: s('100000') } as const,
+      limitOrder('1.07'),
+      order({ clientOrderId: 'c-2' }),
+    ],
+    ...[filled('o-1-4', '0.10', '1.08'), limitOrder('1.06', { clientOrderId: 'c-3' })],
+  ];
+  for (const command of commands) await first.ask({ type: 'command', command }, { timeoutMs: 1_000 });
+  for (const command of commands.slice(2)) ledger.give(command);
+  await test.settle();
+  await test.system.stopChild('/account');
+
+  const second = await start();
+  const read = await second.ask({ type: 'read' }, { timeoutMs: 1_000 });
+  expect(read).toEqual({ state: ledger.account, seq: 6 });
+  expect(journal.reads).toEqual([0, 4]);
 });
 
 test('what a broker may not have heard of: every working order, or the cancel of one that is pending', () => {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
+import { silentLog } from '../../runtime/actor.ts';
 import { AskTimeout } from '../../runtime/errors.ts';
-import type { JournalEntry, JournalRow } from '../../runtime/journal.ts';
+import { type JournalEntry, type JournalRow, JournalUnavailable } from '../../runtime/journal.ts';
 import { type AppendOutcome, ScriptedJournal } from '../support/scripted-journal.ts';
 import {
   deadlineMs,
@@ -208,6 +209,28 @@ test('without the journal at its start an entity is not ready, and recovers when
   expect(served).toEqual(done(11, 2));
 });
 
+test('a journal that cannot be read for a reason of its own says so in the log', async () => {
+  const journal = new ScriptedJournal();
+  const { read } = journal;
+  const fault = new TypeError('the driver is broken');
+  // oxlint-disable-next-line require-yield -- it does not come so far
+  journal.read = async function* () {
+    throw fault;
+  };
+  const said: object[] = [];
+  const rig = await startTally({}, journal, { log: { ...silentLog, warn: (fields) => void said.push(fields) } });
+  onTestFinished(() => rig.stop());
+  expect([rig.inspect().phase, said]).toEqual(['unavailable', [{ path: '/tally', err: fault }]]);
+  journal.read = () => {
+    throw fault;
+  };
+  await rig.advance(reloadMs);
+  expect([rig.inspect().phase, said.length]).toEqual(['unavailable', 2]);
+  journal.read = read;
+  await rig.advance(reloadMs);
+  expect(rig.inspect().phase).toBe('serving');
+});
+
 test('without an epoch nothing is decided', async () => {
   const rig = await rigOf();
   rig.epoch = undefined;
@@ -364,7 +387,12 @@ test('what was let in before an overload is still told when the journal refuses 
 });
 
 test('a writer whose mailbox is full refuses the command, and the next one has its seq', async () => {
-  const rig = await rigOf({ writerMailbox: 2 });
+  const rig = await rigOf();
+  const { tell } = rig.writer;
+  rig.writer.tell = (message, options) =>
+    message.type === 'append' && message.entry.commandId.startsWith('c-') && message.entry.seq > 2
+      ? 'full'
+      : tell.call(rig.writer, message, options);
   const all = ids(5).map((id) => rig.add(id));
   await rig.settle();
   expect(all).toEqual([done(1, 1), done(2, 2), ...ids(3).map(() => unavailable('OVERLOADED'))]);
@@ -409,6 +437,29 @@ test('a crash with rows on their way loses none that is durable, and no ask outl
   const repeated = rig.add('a', 5);
   await rig.settle();
   expect(repeated).toEqual(done(5, 1, true));
+});
+
+test('a row that becomes durable while the next incarnation reads the journal is read as well', async () => {
+  const rig = await rigOf();
+  rig.journal.hold();
+  rig.add('a', 5);
+  await rig.settle();
+  const read = rig.journal.read.bind(rig.journal);
+  const reading = Promise.withResolvers<void>();
+  rig.journal.read = async function* (key, afterSeq) {
+    const rows: JournalRow[] = [];
+    for await (const row of read(key, afterSeq)) rows.push(row);
+    await reading.promise;
+    yield* rows;
+  };
+  rig.crash();
+  await rig.settle();
+  rig.journal.release();
+  await rig.settle();
+  reading.resolve();
+  await rig.settle();
+  expect(await rig.read()).toEqual({ state: { sum: 5, count: 1 }, seq: 1 });
+  expect(seqs(rig.published)).toEqual([1]);
 });
 
 test('a row of the last incarnation is never taken for one of this', async () => {
@@ -531,6 +582,158 @@ test('a new command is not looked up, and one that was refused before is decided
   rig.add('b');
   await rig.settle();
   expect(rig.lookedUp).toEqual(['a', 'a']);
+});
+
+test('as many commands wait for what is in flight as may wait for a place there, and one more is told to come back', async () => {
+  const rig = await rigOf({ waiting: 3 });
+  rig.journal.hold();
+  const first = rig.add('a', 5);
+  const others = [rig.add('a', 5), rig.add('a', 6), rig.add('idle', 0), rig.add('a', 5), rig.add('idle', 0)];
+  await rig.settle();
+  expect(others.slice(3)).toEqual([unavailable('OVERLOADED'), unavailable('OVERLOADED')]);
+  rig.journal.release();
+  await rig.settle();
+  expect([first, ...others.slice(0, 3)]).toEqual([
+    ...[done(5, 1), done(5, 1, true)],
+    ...[{ state: 'answered', value: { type: 'reused' } }, done(5, 1)],
+  ]);
+  rig.journal.hold();
+  rig.add('b', 5);
+  const again = ids(3).map(() => rig.add('b', 5));
+  await rig.settle();
+  rig.journal.outcomes.push('unavailable');
+  rig.journal.release();
+  await rig.settle();
+  expect(again).toEqual(again.map(() => unavailable('NOT_READY')));
+});
+
+test('a command that has waited longer than its sender is refused instead of taking effect late', async () => {
+  const rig = await rigOf({ inFlight: 1, waitingMs: deadlineMs });
+  rig.journal.outcomes.push('lost-after');
+  const first = rig.add('a');
+  await rig.settle();
+  rig.journal.isAway = true;
+  const late = rig.add('late');
+  await rig.advance(deadlineMs - 1);
+  const inTime = rig.add('in-time');
+  await rig.advance(1);
+  expect([first.state, late.state, inTime.state]).toEqual(['failed', 'failed', 'open']);
+  rig.journal.isAway = false;
+  await rig.advance(settleMs);
+  expect(inTime).toEqual(done(2, 2));
+  expect((await rig.rows()).map(({ commandId }) => commandId)).toEqual(['a', 'in-time']);
+});
+
+test('results beyond those to be held are let go once what was in flight is durable', async () => {
+  const rig = await rigOf({ recentCommands: 3 });
+  rig.journal.hold();
+  ids(20).map((id) => rig.add(id));
+  await rig.settle();
+  expect(rig.inspect().recentCommands).toBe(20);
+  rig.journal.release();
+  await rig.settle();
+  rig.add('next');
+  await rig.settle();
+  expect(rig.inspect().recentCommands).toBe(3);
+});
+
+test('a long journal is read page by page, and goes on where it broke off', async () => {
+  const journal = new ScriptedJournal();
+  const amount = 2;
+  await journal.memory.append(Array.from({ length: 1_000 }, (_, i) => foreign(i + 1, `f-${i}`, amount)));
+  const read = journal.read.bind(journal);
+  let rows = 0;
+  journal.read = async function* (key, afterSeq) {
+    for await (const row of read(key, afterSeq)) {
+      if (++rows === 700) throw new JournalUnavailable();
+      yield row;
+    }
+  };
+  const rig = await rigOf({}, journal);
+  // What was read so far is the state of an earlier day, which nobody is shown.
+  expect(await rig.read()).toMatchObject({ type: 'unavailable' });
+  expect(rig.inspect().durableSeq).toBe(512);
+  await rig.advance(reloadMs);
+  expect(await rig.read()).toEqual({ state: { sum: 1_000 * amount, count: 1_000 }, seq: 1_000 });
+  expect(journal.reads).toEqual([0, 512]);
+  expect(rig.published).toEqual([]);
+});
+
+test('a row that cannot be decoded ends the incarnation, and is read anew by the next', async () => {
+  const journal = new ScriptedJournal();
+  await journal.memory.append([foreign(1, 'a'), { ...foreign(2, 'b'), payload: 'no JSON' }]);
+  const rig = await startTally({}, journal);
+  const refused = rig.add('c');
+  await rig.settle();
+  expect(refused.state).not.toBe('answered');
+  expect(journal.reads.length).toBeGreaterThan(1);
+  await rig.stop();
+});
+
+test('an entity that crashes while its journal is read lets go of the reading', async () => {
+  const journal = new ScriptedJournal();
+  await journal.memory.append(Array.from({ length: 1_000 }, (_, i) => foreign(i + 1, `f-${i}`)));
+  const read = journal.read.bind(journal);
+  const reading = Promise.withResolvers<void>();
+  let isClosed = false;
+  journal.read = async function* (key, afterSeq) {
+    try {
+      for await (const row of read(key, afterSeq)) {
+        if (row.seq === 280) await reading.promise;
+        yield row;
+      }
+    } finally {
+      isClosed = true;
+    }
+  };
+  const rig = await rigOf({}, journal);
+  await rig.stop();
+  reading.resolve();
+  await rig.settle();
+  expect(isClosed).toBe(true);
+});
+
+test('an entity is idle only while nothing is read, decided, looked up or on its way', async () => {
+  const journal = new ScriptedJournal();
+  const reading = Promise.withResolvers<void>();
+  const read = journal.read.bind(journal);
+  journal.read = async function* (key, afterSeq) {
+    await reading.promise;
+    yield* read(key, afterSeq);
+  };
+  const rig = await rigOf({ inFlight: 1, recentCommands: 0 }, journal);
+  expect(rig.isIdle()).toBe(false);
+  reading.resolve();
+  await rig.settle();
+  expect(rig.isIdle()).toBe(true);
+
+  journal.hold();
+  const both = [rig.add('a'), rig.add('b')];
+  await rig.settle();
+  expect(rig.isIdle()).toBe(false);
+  journal.release();
+  await rig.settle();
+  expect([...both, rig.isIdle()]).toEqual([done(1, 1), done(2, 2), true]);
+
+  const late = Promise.withResolvers<void>();
+  const { memory } = journal;
+  const readMemory = memory.read.bind(memory);
+  memory.read = async function* (key, afterSeq) {
+    await late.promise;
+    yield* readMemory(key, afterSeq);
+  };
+  const repeated = rig.add('a');
+  await rig.settle();
+  expect(rig.isIdle()).toBe(false);
+  late.resolve();
+  await rig.settle();
+  expect([repeated, rig.isIdle()]).toEqual([done(1, 1, true), true]);
+
+  // It would only wait for the pause to end.
+  journal.outcomes.push('unavailable');
+  rig.add('c');
+  await rig.settle();
+  expect([rig.inspect().phase, rig.isIdle()]).toEqual(['unavailable', true]);
 });
 
 type Action =
@@ -671,31 +874,34 @@ test('whatever fails: rows have no holes, every acknowledged command stands in t
   );
 }, 120_000);
 
-test('a command that is looked up twice at once has one effect, however much comes in between', async () => {
-  const rig = await rigOf({ inFlight: 2, recentCommands: 2 });
-  rig.journal.outcomes.push('unavailable');
-  rig.add('x');
-  await rig.advance(reloadMs);
-  const late = Promise.withResolvers<void>();
-  const { memory } = rig.journal;
-  const read = memory.read.bind(memory);
-  let reads = 0;
-  memory.read = async function* (key, afterSeq) {
-    reads += 1;
-    const isSecond = reads === 2;
-    const rows: JournalRow[] = [];
-    for await (const row of read(key, afterSeq)) rows.push(row);
-    if (isSecond) await late.promise;
-    yield* rows;
-  };
-  const [first, second] = [rig.add('x'), rig.add('x')];
-  await rig.settle();
-  for (const id of ids(3)) {
-    rig.add(id);
+test.each([0, 1, 2])(
+  'a command that is looked up twice at once has one effect, though only %i others are remembered',
+  async (recentCommands) => {
+    const rig = await rigOf({ inFlight: 2, recentCommands });
+    rig.journal.outcomes.push('unavailable');
+    rig.add('x');
+    await rig.advance(reloadMs);
+    const late = Promise.withResolvers<void>();
+    const { memory } = rig.journal;
+    const read = memory.read.bind(memory);
+    let reads = 0;
+    memory.read = async function* (key, afterSeq) {
+      reads += 1;
+      const isSecond = reads === 2;
+      const rows: JournalRow[] = [];
+      for await (const row of read(key, afterSeq)) rows.push(row);
+      if (isSecond) await late.promise;
+      yield* rows;
+    };
+    const [first, second] = [rig.add('x'), rig.add('x')];
     await rig.settle();
-  }
-  late.resolve();
-  await rig.settle();
-  expect([first, second]).toEqual([done(1, 1), done(1, 1, true)]);
-  expect(await rig.rows()).toHaveLength(4);
-});
+    for (const id of ids(3)) {
+      rig.add(id);
+      await rig.settle();
+    }
+    late.resolve();
+    await rig.settle();
+    expect([first, second]).toEqual([done(1, 1), done(1, 1, true)]);
+    expect(await rig.rows()).toHaveLength(4);
+  },
+);

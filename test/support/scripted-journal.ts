@@ -18,7 +18,9 @@ import {
 export type AppendOutcome = 'written' | 'unavailable' | 'lost-before' | 'lost-after' | 'broken';
 
 export class ScriptedJournal implements Journal {
-  readonly memory = new MemoryJournal();
+  memory = new MemoryJournal();
+  /** Behind which seq each reading began. */
+  readonly reads: number[] = [];
   /** Sizes of the batches that arrived. */
   readonly batches: number[] = [];
   /** What the next appends come to, first first; written when it is empty. */
@@ -38,6 +40,14 @@ export class ScriptedJournal implements Journal {
   release(): void {
     this.#gate?.resolve();
     this.#gate = undefined;
+  }
+
+  /** As after the restore of an older backup: rows of this entity above `seq` are gone, and whatever other entities had. */
+  async setBack(key: EntityKey, seq: number): Promise<void> {
+    const kept: JournalEntry[] = [];
+    for await (const row of this.memory.read(key, 0)) if (row.seq <= seq) kept.push({ ...key, slot: 0, ...row });
+    this.memory = new MemoryJournal();
+    await this.memory.append(kept);
   }
 
   async append(batch: readonly JournalEntry[]): Promise<readonly Refusal[]> {
@@ -69,6 +79,7 @@ export class ScriptedJournal implements Journal {
 
   async *read(key: EntityKey, afterSeq: number): AsyncIterable<JournalRow> {
     this.#demand();
+    this.reads.push(afterSeq);
     yield* this.memory.read(key, afterSeq);
   }
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { journalWriter, type JournalWriterMessage } from '../../actors/journal-writer.ts';
-import type { Behavior } from '../../runtime/actor.ts';
+import { type ActorContext, type Behavior, type Log, silentLog } from '../../runtime/actor.ts';
 import { VirtualClock } from '../../runtime/clock.ts';
 import {
   type CommandResult,
@@ -14,6 +14,7 @@ import {
 } from '../../runtime/event-sourced.ts';
 import type { JournalRow } from '../../runtime/journal.ts';
 import type { ActorRef } from '../../runtime/ref.ts';
+import type { SnapshotPolicy, SnapshotStore } from '../../runtime/snapshots.ts';
 import { createSystem, type ActorSystem } from '../../runtime/system.ts';
 import { ScriptedJournal } from './scripted-journal.ts';
 import { lenient, supervisor, worker } from './test-system.ts';
@@ -53,6 +54,12 @@ export interface TallyLimits {
   readonly recentCommands: number;
   readonly queueEntries: number;
   readonly writerMailbox: number;
+  readonly waitingMs?: number;
+}
+
+export interface TallyOptions {
+  readonly snapshots?: { readonly store: SnapshotStore } & Partial<SnapshotPolicy<Tally>>;
+  readonly log?: Log;
 }
 
 const standard: TallyLimits = {
@@ -61,6 +68,8 @@ const standard: TallyLimits = {
 export const reloadMs = 500;
 export const settleMs = 250;
 export const deadlineMs = 5_000;
+/** How long a store of snapshots may take. */
+export const storeMs = 1_000;
 
 /** What became of an ask. */
 export interface Watched<T> {
@@ -84,6 +93,7 @@ export interface TallyRig {
   read(): Promise<DurableState<Tally> | { readonly type: 'unavailable'; readonly reason: string }>;
   rows(): Promise<JournalRow[]>;
   inspect(): { phase: string; inFlight: number; waiting: number; recentCommands: number; durableSeq: number };
+  isIdle(): boolean;
   settle(): Promise<void>;
   advance(byMs: number): Promise<void>;
   stop(): Promise<void>;
@@ -92,10 +102,11 @@ export interface TallyRig {
 export async function startTally(
   limits: Partial<TallyLimits> = {},
   journal: ScriptedJournal = new ScriptedJournal(),
+  options: TallyOptions = {},
 ): Promise<TallyRig> {
   const all = { ...standard, ...limits };
   const clock = new VirtualClock(1_800_000_000_000_000);
-  const system = createSystem({ name: 'tally', clock, random: () => 0.5 });
+  const system = createSystem({ name: 'tally', clock, log: options.log ?? silentLog, random: () => 0.5 });
   const published: Commit<Tally, Added>[] = [];
   const lookedUp: string[] = [];
   const find = <M>(path: string): ActorRef<M> => {
@@ -118,7 +129,7 @@ export async function startTally(
   );
   const rig: TallyRig = {
     ...{ system, clock, journal, published, lookedUp, rows, settle, epoch: 1 },
-    tally: undefined as never,
+    ...{ tally: undefined as never, isIdle: undefined as never },
     writer: find('/writer'),
     add: (id, amount = 1) => ask({ type: 'add', id, amount }),
     crash: () => ask({ type: 'crash' }),
@@ -131,8 +142,8 @@ export async function startTally(
     },
     stop: () => system.stop(),
   };
-  const behavior = eventSourced(
-    specOf({
+  const behavior = eventSourced({
+    ...specOf({
       writer: rig.writer,
       epoch: () => rig.epoch,
       read: (key, afterSeq) => journal.read(key, afterSeq),
@@ -144,9 +155,15 @@ export async function startTally(
       onDurable: (commit) => void published.push(commit),
       limits: { ...all, reloadMs },
     }),
-  );
-  await system.spawn('/', worker('tally', behavior as Behavior<unknown, TallyMessage>, { policy: lenient }));
-  Object.assign(rig, { tally: find('/tally') });
+    ...(options.snapshots && { snapshots: { ...snapshotting, ...options.snapshots } }),
+  });
+  let entity: ReturnType<typeof behavior.start>;
+  const watched = {
+    ...behavior,
+    start: (context: ActorContext<TallyMessage>) => (entity = behavior.start(context)),
+  };
+  await system.spawn('/', worker('tally', watched as Behavior<unknown, TallyMessage>, { policy: lenient }));
+  Object.assign(rig, { tally: find('/tally'), isIdle: () => behavior.isIdle(entity as Awaited<typeof entity>) });
 
   function ask(command: TallyCommand): Watched<TallyResult> {
     return watch(rig.tally.ask({ type: 'command', command }, { timeoutMs: deadlineMs }));
@@ -154,6 +171,12 @@ export async function startTally(
   await settle();
   return rig;
 }
+
+const snapshotting: Omit<SnapshotPolicy<Tally>, 'store'> = {
+  ...{ everyRows: 10, deadlineMs: storeMs, version: 1 },
+  encode: (tally) => JSON.stringify(tally),
+  decode: (text) => JSON.parse(text) as Tally,
+};
 
 type Spec = EventSourcedSpec<Tally, TallyCommand, Added, TallyReply>;
 

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decide, emptyAccount, evolve, type Account, type SymbolTotals } from '../../../actors/trading/account.ts';
+import { decodeAccount, encodeAccount } from '../../../actors/trading/account-snapshot.ts';
 import { decodeEvent, encodeEvent } from '../../../actors/trading/codec.ts';
 import type { AccountCommand } from '../../../actors/trading/commands.ts';
 import { channelOf, type AccountEvent } from '../../../actors/trading/events.ts';
@@ -128,6 +129,12 @@ test('replaying the events, also those read back from text, gives every state th
       for (const event of events) replayed = evolve(replayed, decodeEvent(JSON.parse(encodeEvent(event, instrument))));
       expect(replayed).toEqual(accounts[row]);
     });
+  });
+});
+
+test('every state that the account was in is the same when it is read back from its text', () => {
+  holds(({ accounts }) => {
+    for (const account of accounts) expect(decodeAccount(encodeAccount(account))).toStrictEqual(account);
   });
 });
 
