@@ -1,5 +1,5 @@
 /** `replay <file>`: recorded ticks through the platform's own price stream, accounts and paper broker. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ReplaySummary } from '../replay.ts';
 
 interface Options {
@@ -26,7 +26,11 @@ export function register(program: Command): void {
     .option('--columns <list>', 'what the columns hold: milliseconds or time, bid, ask, skip', 'time,bid,ask')
     .option('--date <YYYY-MM-DD>', 'the day that milliseconds count from')
     .option('--timezone <zone>', 'zone of the times: an offset such as -05:00, or an IANA name', 'UTC')
-    .option('--speed <factor>', 'seconds of the recording a second, or max', parseSpeed, Infinity)
+    .addOption(
+      new Option('--speed <factor>', 'seconds of the recording a second, or max')
+        .argParser(parseSpeed)
+        .default(Infinity, 'max'),
+    )
     .option('--orders <csv>', 'orders to send: a file with the header time,side,type,quantity,limitPrice,timeInForce')
     .option('--resting <n>', 'seeded limit orders around the first quote', parseCount, 0)
     .option('--seed <n>', 'seed of those orders', parseCount, 1)

@@ -51,6 +51,11 @@ describe('help', () => {
     expect(stdout).toContain(`Usage: aitrading ${command}`);
   });
 
+  test('a replay runs as fast as it goes unless told otherwise', async () => {
+    const { stdout } = await run(['replay', '--help']);
+    expect(stdout).toMatch(/--speed <factor> [^-]*\(default: max\)/);
+  });
+
   test('the version is that of the package', async () => {
     const { default: manifest } = await import('../../package.json', { with: { type: 'json' } });
     expect(await run(['--version'])).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: '' });

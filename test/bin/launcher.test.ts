@@ -1,6 +1,7 @@
 /** How the program finds its Node. An older one is played by telling it another version; what it then runs is the real one. */
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -41,4 +42,23 @@ test('without the Node of the project the answer is one line that says what to d
   const { code, stdout, stderr } = await launch(copy, ['start']);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(/^aitrading: needs Node 24, this is v\S+: run npm ci, which brings it\n$/);
+});
+
+// npm hands a signal on to its shell alone, so a shell that stayed in between would leave the platform behind, running.
+test('SIGTERM to npm reaches the platform that npm start has started, and npm waits for its end', async () => {
+  mkdirSync(join(folder, 'bin'));
+  cpSync(join(import.meta.dirname, '../../package.json'), join(folder, 'package.json'));
+  writeFileSync(
+    join(folder, 'bin/aitrading.js'),
+    `const life = setTimeout(() => {}, 10_000);
+    process.on('SIGTERM', () => { clearTimeout(life); console.log('drained'); });
+    console.log('started');`,
+  );
+  const npm = spawn('npm', ['start', '--silent'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  npm.stdout.setEncoding('utf8').on('data', (text) => (said += text));
+  await once(npm.stdout, 'data');
+  npm.kill('SIGTERM');
+  const [code] = await once(npm, 'close');
+  expect({ code, said }).toEqual({ code: 0, said: 'started\ndrained\n' });
 });

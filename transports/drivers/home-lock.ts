@@ -1,7 +1,7 @@
 /** One platform a data folder: `platform.lock` names the process that owns it, by pid and start time. */
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Terminal } from '../../runtime/errors.ts';
 
 export interface HomeLock {
@@ -38,8 +38,7 @@ export function lockHome(home: string): HomeLock {
   const draft = `${path}.${process.pid}`;
   const mine = ownerText({ pid: process.pid, started: startOf(process.pid) ?? '' });
   try {
-    // Others may pass through but not look in: an unprivileged PostgreSQL must reach its own folder below.
-    mkdirSync(home, { recursive: true, mode: 0o711 });
+    makeFolder(home);
     writeFileSync(draft, mine, { mode: 0o600 });
   } catch (error) {
     throw new HomeNotWritable(home, error);
@@ -54,6 +53,20 @@ export function lockHome(home: string): HomeLock {
       if (read(path) === mine) rmSync(path, { force: true });
     },
   };
+}
+
+/** With the folders above it. Node's own way to make those never returns where one is refused with ENOENT, as below /proc. */
+function makeFolder(path: string): void {
+  const isThere = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (isThere()) return;
+  if (!existsSync(dirname(path))) makeFolder(dirname(path));
+  try {
+    // Others may pass through but not look in: an unprivileged PostgreSQL must reach its own folder below.
+    mkdirSync(path, { mode: 0o711 });
+  } catch (error) {
+    // Another starter may have been faster.
+    if (!isThere()) throw error;
+  }
 }
 
 /** The lock appears complete or not at all: a link to a file that is already written. */

@@ -80,11 +80,14 @@ export function connectDatabase(options: DatabaseOptions): Database {
     max: options.poolSize ?? 10,
     idleTimeoutMillis: 30_000,
   });
+  let closed: Promise<void> | undefined;
   // A connection that breaks while idle has no query to fail: without a handler it would end the process.
-  pool.on('error', (error) => options.log.warn({ error: error.message }, 'an idle database connection was lost'));
+  pool.on('error', (error) => {
+    // A closed pool has taken its leave, but a server that stops behind it may still answer that it does.
+    if (!closed) options.log.warn({ error: error.message }, 'an idle database connection was lost');
+  });
   pool.on('connect', (client) => client.on('error', () => {}));
 
-  let closed: Promise<void> | undefined;
   const lend = async <T>(work: (connection: Queryable) => Promise<T>): Promise<T> => {
     if (closed) throw new DatabaseUnavailable(new Error('it is closed'));
     const client = await pool.connect().catch(rethrow);

@@ -47,7 +47,7 @@ const maxLineBytes = 4_096;
 /**
  * Opens a file of ticks. The first line may be a header; empty lines are skipped.
  *
- * @throws {TickFileError} no such file; while iterating: a line that is no tick, or an archive that is damaged or cut off
+ * @throws {TickFileError} no such file; while iterating: a line that is no tick, no tick at all, or an archive that is damaged or cut off
  * @throws {RangeError} a column that is not known; columns without bid, ask and a time; `milliseconds` without a date; an unknown time zone
  */
 export function readTicks(options: TickFileOptions): TickFile {
@@ -66,6 +66,7 @@ export function readTicks(options: TickFileOptions): TickFile {
 async function* batches(path: string, parser: TickParser, progress: { readBytes: number }): AsyncGenerator<Tick[]> {
   let batch: Tick[] = [];
   let line = 0;
+  let hasTicks = false;
   let rest: Buffer = Buffer.alloc(0);
   try {
     for await (const piece of content(path, progress)) {
@@ -77,6 +78,7 @@ async function* batches(path: string, parser: TickParser, progress: { readBytes:
         start = end + 1;
         if (tick && batch.push(tick) === ticksPerBatch) {
           yield batch;
+          hasTicks = true;
           batch = [];
         }
       }
@@ -92,6 +94,7 @@ async function* batches(path: string, parser: TickParser, progress: { readBytes:
     throw new TickFileError(path, `cannot be read: ${(error as Error).message}`, { cause: error });
   }
   if (batch.length > 0) yield batch;
+  else if (!hasTicks) throw new TickFileError(path, 'must hold ticks, found none');
 }
 
 const newline = 0x0a;

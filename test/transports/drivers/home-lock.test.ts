@@ -17,9 +17,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(parent, { recursive: true, force: true }));
 
-test('a folder that is not there is made, and others cannot look into it', () => {
-  lockHome(home);
-  expect(statSync(home).mode & 0o777).toBe(0o711);
+test('a folder that is not there is made with those above it, and others cannot look into it', () => {
+  lockHome(join(home, 'below'));
+  for (const folder of [home, join(home, 'below')]) expect(statSync(folder).mode & 0o777).toBe(0o711);
 });
 
 test('a folder that a living process owns is refused in one line with its name and the pid', () => {
@@ -74,4 +74,11 @@ test('a folder that cannot be made is told with the reason', () => {
   chmodSync(home, 0o600);
   expect(() => lockHome(join(home, 'below'))).toThrow(HomeNotWritable);
   expect(() => lockHome(join(home, 'below'))).toThrow(/cannot be written: ENOTDIR/);
+});
+
+// The search for the folders above it once went round for ever there.
+test.runIf(process.platform === 'linux')('a file system that takes no folders is told at once', () => {
+  expect(() => lockHome('/proc/aitrading/home')).toThrow(
+    /^the data folder \/proc\/aitrading\/home cannot be written: ENOENT/,
+  );
 });

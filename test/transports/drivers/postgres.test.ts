@@ -1,5 +1,5 @@
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { silentLog } from '../../../runtime/actor.ts';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type Log, silentLog } from '../../../runtime/actor.ts';
 import {
   checkDurability,
   connectDatabase,
@@ -140,4 +140,35 @@ test('a database that is closed twice is closed', async () => {
   await closing.query('select 1');
   await Promise.all([closing.close(), closing.close()]);
   await expect(closing.query('select 1')).rejects.toThrow('the database is unavailable: it is closed');
+});
+
+describe('an idle connection that the server ends', () => {
+  /** Opens one, lets the server end it once `before` is done, and waits for its end. @returns what the log got */
+  async function end(before: (opened: Database) => unknown): Promise<readonly string[]> {
+    const warnings: string[] = [];
+    const log: Log = { ...silentLog, warn: (_, message) => warnings.push(message) };
+    const opened = open({ log });
+    const { rows } = await opened.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const { pid } = rows[0]!;
+    // Asleep it reads nothing, whatever is sent to it; awake it sees first that it has to end.
+    process.kill(pid, 'SIGSTOP');
+    await before(opened);
+    process.kill(pid, 'SIGTERM');
+    process.kill(pid, 'SIGCONT');
+    await vi.waitUntil(async () => {
+      const left = await database.query('select 1 from pg_stat_activity where pid = $1', [pid]);
+      return left.rowCount === 0;
+    });
+    // What the server said last has come by then.
+    await database.query('select 1');
+    return warnings;
+  }
+
+  test('is told', async () => {
+    expect(await end(() => {})).toEqual(['an idle database connection was lost']);
+  });
+
+  test('is not told when the database was closed before', async () => {
+    expect(await end((opened) => opened.close())).toEqual([]);
+  });
 });

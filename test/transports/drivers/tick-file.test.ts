@@ -174,6 +174,11 @@ test('a zip without a file in it, and a file that is no zip, are errors', async 
   }
 });
 
+test.each(['', '\n\n', 'ms,bid,ask\n'])('a file that holds no tick is an error, as %j', async (content) => {
+  const path = fileOf(content);
+  await expect(ticksOf({ path, ...milliseconds })).rejects.toThrow(`${path}: must hold ticks, found none`);
+});
+
 test('a line without end is refused before it fills the memory', async () => {
   const path = fileOf('1'.repeat(200_000));
   await expect(ticksOf({ path, ...milliseconds })).rejects.toThrow('a line must have at most 4096 bytes');
@@ -198,13 +203,17 @@ test('what is written is what is read, wherever chunks of the file end', async (
   const anyTick = fc.record({ ms: fc.integer({ min: 0, max: 86_399_999 }), bid: price, ask: price });
   const text = (scaled: number) => `${Math.floor(scaled / 1e8)}.${String(scaled % 1e8).padStart(8, '0')}`;
   await fc.assert(
-    fc.asyncProperty(fc.array(anyTick, { maxLength: 50 }), fc.constantFrom('\n', '\r\n'), async (ticks, lineBreak) => {
-      // Repeated beyond the size of a chunk, so that lines are cut at every place.
-      const many = Array.from({ length: 60 }, () => ticks).flat();
-      const path = fileOf(many.map(({ ms, bid, ask }) => `${ms},${text(bid)},${text(ask)}`).join(lineBreak));
-      const expected = many.map(({ ms, bid, ask }) => ({ timeMicros: midnight + ms * 1000, bid, ask }));
-      expect(await ticksOf({ path, ...milliseconds })).toEqual(expected);
-    }),
+    fc.asyncProperty(
+      fc.array(anyTick, { minLength: 1, maxLength: 50 }),
+      fc.constantFrom('\n', '\r\n'),
+      async (ticks, lineBreak) => {
+        // Repeated beyond the size of a chunk, so that lines are cut at every place.
+        const many = Array.from({ length: 60 }, () => ticks).flat();
+        const path = fileOf(many.map(({ ms, bid, ask }) => `${ms},${text(bid)},${text(ask)}`).join(lineBreak));
+        const expected = many.map(({ ms, bid, ask }) => ({ timeMicros: midnight + ms * 1000, bid, ask }));
+        expect(await ticksOf({ path, ...milliseconds })).toEqual(expected);
+      },
+    ),
     { numRuns: 30 },
   );
 });
