@@ -184,7 +184,7 @@ async function* steps(
 /** @throws AskTimeout the answer, which may still come, did not come in time */
 async function within<T>(timeoutMs: number, answer: Promise<T>, path: string, clock: Clock): Promise<T> {
   const late = Promise.withResolvers<never>();
-  const timer = clock.after(timeoutMs, () => late.reject(new AskTimeout(path, timeoutMs, 'handler')));
+  const timer = clock.after(timeoutMs, () => late.reject(new AskTimeout(path, 'an order', timeoutMs, 'handler')));
   try {
     return await Promise.race([answer, late.promise]);
   } finally {

@@ -90,9 +90,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const registry = new Registry();
   const system = createSystem({ name: 'aitrading', clock, log });
   let ownership: Ownership | undefined;
-  system.events.subscribe('lifecycle', ({ type, path }) => {
-    if (type === 'gave-up' && path === '/')
-      options.onFatal('the platform gave up: its parts failed too often, see the log');
+  system.events.subscribe({ types: ['gave-up'] }, ({ path }) => {
+    if (path === '/') options.onFatal('the platform gave up: its parts failed too often, see the log');
   });
 
   const projectorRef = () => {

@@ -151,8 +151,8 @@ class Replay {
         aiMayOrder: false,
       },
     }));
-    this.#system.events.subscribe('lifecycle', ({ type, path, error }) => {
-      if (type === 'crashed') this.#fault ??= new Error(`${path} crashed: ${error?.message}`);
+    this.#system.events.subscribe({ types: ['crashed'] }, (event) => {
+      if (event.type === 'crashed') this.#fault ??= new Error(`${event.path} crashed: ${event.error.message}`);
     });
     bus.subscribe('commits', ({ account, seq, events }) => {
       for (const { event, json } of events) {
@@ -346,7 +346,7 @@ class Replay {
       instrument: (symbol: string) => this.#stage.instruments.get(symbol),
     };
     const view = accountView(states[0]!, 'replay', prices);
-    const stream = this.#system.inspectState(pricePath(this.#options.symbol))?.state as { gaps: number };
+    const stream = this.#system.inspectActor(pricePath(this.#options.symbol))?.state as { gaps: number };
     const { ticks, crossed, orders, denied, fills, fillsOnCrossed } = this.#counts;
     return {
       ...{

@@ -117,7 +117,7 @@ export function createServices({
     health: () => health(readiness),
     supervisors: () => treeHealth(system.inspect()),
     actors: (root) => system.inspect(root),
-    actorState: (path) => system.inspectState(path),
+    actor: (path, within) => system.inspectActor(path, within),
     services: () =>
       serviceNames.map((service) => ({
         service,

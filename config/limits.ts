@@ -74,6 +74,8 @@ export interface Limits {
     readonly inFlight: number;
     /** Commands that wait for a place in flight, or for the journal to be read; above it `OVERLOADED`. */
     readonly waiting: number;
+    /** How long they may wait; then they are refused when their turn comes, for whoever sent them has been told that they were lost. */
+    readonly waitingMs: number;
     /**
      * Latest commands kept in memory to answer a repeated one; older ones are looked up in the database. Not more than clients repeat
      * in practice: what lives that long is moved twice by the garbage collector (4,096 cost a fifth of an order's CPU time).
@@ -174,7 +176,7 @@ export const limits: Limits = {
     resumeJournalRows: 10_000,
   },
   mailbox: { account: 1_024, brokerSession: 4_096, priceStream: 4_096, projector: 20_000, standard: 1_000 },
-  account: { inFlight: 64, waiting: 1_024, recentCommands: 256, reloadMs: 500 },
+  account: { inFlight: 64, waiting: 1_024, waitingMs: 5_000, recentCommands: 256, reloadMs: 500 },
   journal: { queueEntries: 20_000, batchEntries: 1_024, batchBytes: MiB, settleMs: 250 },
   projector: { batchCommits: 1_000, queueCommits: 20_000, retryMs: 1_000, dutyShare: 0.3, gatherMs: 100 },
   market: { gapMs: 10_000 },
@@ -183,7 +185,7 @@ export const limits: Limits = {
   ask: { deadlineMs: 5_000 },
   shutdown: {
     ...{ drainMs: 10_000, marginMs: 250 },
-    ...{ beforeStopMs: 100, drainRequestsMs: 7_400, stopActorsMs: 1_250, stopDatabaseMs: 5_000 },
+    ...{ beforeStopMs: 100, drainRequestsMs: 7_400, stopActorsMs: 1_250, stopDatabaseMs: 9_400 },
   },
 };
 
@@ -227,6 +229,7 @@ export function assertLimits({
   assert(projector.dutyShare > 0 && projector.dutyShare <= 1, 'the projector works for a share of the time');
   assert(database.retryFirstMs <= database.retryMaxMs, 'pauses before the database is tried again only grow');
   const { drainMs, marginMs, beforeStopMs, drainRequestsMs, stopActorsMs } = shutdown;
+  assert(account.waitingMs <= ask.deadlineMs, 'a command takes effect only while somebody waits for it');
   assert(drainRequestsMs - marginMs > ask.deadlineMs, 'an open request is answered before the drain ends');
   assert(stopActorsMs > marginMs, 'the actors are given time to stop');
   assert(

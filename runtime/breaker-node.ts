@@ -15,7 +15,7 @@ import {
   trip,
 } from './breaker.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { describeError } from './environment.ts';
+import { describeError } from './redaction.ts';
 import { Retryable, Terminal } from './errors.ts';
 import { EventBus, type Unsubscribe } from './event-bus.ts';
 import type { Asks } from './ref.ts';
@@ -178,22 +178,23 @@ export type BreakerMessage = (
 ) &
   Asks<BreakerStatus>;
 
-/** The breaker's place in the tree, where operators find it. It holds nothing: with or without it the breaker works. */
+/** The breaker's place in the tree, where operators find it and from where its transitions are told. With or without it the breaker works. */
 export function breakerSpec(
   breaker: Breaker,
-  options: Omit<Partial<WorkerSpec<undefined, BreakerMessage>>, 'kind' | 'behavior'> = {},
-): WorkerSpec<undefined, BreakerMessage> {
+  options: Omit<Partial<WorkerSpec<Unsubscribe, BreakerMessage>>, 'kind' | 'behavior'> = {},
+): WorkerSpec<Unsubscribe, BreakerMessage> {
   return {
     id: breaker.name,
     ...options,
     kind: 'breaker',
     behavior: {
-      start: () => undefined,
-      receive: (_state, message, context) => {
+      start: (context) => breaker.onTransition((transition) => context.announceBreaker(transition)),
+      receive: (unsubscribe, message, context) => {
         obey(breaker, message);
         context.reply(breaker.status());
-        return undefined;
+        return unsubscribe;
       },
+      stop: (unsubscribe) => unsubscribe(),
       inspect: () => breaker.status(),
     },
   };

@@ -1,108 +1,91 @@
 /** What the cells and supervisors of one system share, and how they tell the world what happens to them. */
 import type { Log } from './actor.ts';
-import { Deadlines } from './ask.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { EventBus } from './event-bus.ts';
-import { Scheduler } from './scheduler.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import { Deadlines } from './deadlines.ts';
+import { EventStream, type LifecycleEvent } from './events.ts';
+import { Names } from './names.ts';
+import { describeError, unseenTexts } from './redaction.ts';
+import { Scheduler, type SchedulingOrder } from './scheduler.ts';
+import { toTick } from './ticks.ts';
 
-/** Dormant: known, starts at its first message. Restarting: down for now, messages wait. Stopped: messages are refused. */
-export type Status = 'dormant' | 'starting' | 'running' | 'restarting' | 'stopping' | 'stopped';
+/**
+ * Dormant: known, starts at its first message. Resting: on its way there. Restarting: down for now, messages wait.
+ * Suspended: runs, and lets its messages wait. Draining: handles what waits, and takes nothing new. Down: it has ended and may be
+ * started again; Stopped: it has ended for good; both refuse messages.
+ */
+export type Status =
+  | 'dormant'
+  | 'starting'
+  | 'running'
+  | 'suspended'
+  | 'resting'
+  | 'restarting'
+  | 'draining'
+  | 'stopping'
+  | 'down'
+  | 'stopped';
 
-export interface LifecycleEvent {
-  /** `gave-up`: its restart budget is spent. `abandoned`: it did not stop in time and was left behind. */
-  readonly type: 'started' | 'restarted' | 'crashed' | 'stopped' | 'gave-up' | 'abandoned';
-  readonly path: string;
-  readonly incarnation: number;
-  /** Wall time, microseconds since 1970. */
-  readonly atMicros: number;
-  readonly error?: ErrorInfo;
-}
-
-/** A message that nobody handled. It goes without its body, which may hold secrets. */
-export interface DeadLetter {
-  readonly path: string;
-  readonly incarnation: number;
-  readonly atMicros: number;
-  /**
-   * `full` refused, `let-go` given up for a newer one, `stopped` nobody is there (any more), `outdated` a timer or promise of an
-   * earlier incarnation, `late-reply` an answer to an ask that was settled already.
-   */
-  readonly reason: 'full' | 'let-go' | 'stopped' | 'outdated' | 'late-reply';
-  /** The `type` of the message; empty for a reply. */
-  readonly messageType: string;
-  readonly traceId: string | undefined;
-}
-
-export interface RuntimeEvents {
-  readonly lifecycle: LifecycleEvent;
-  readonly 'dead-letter': DeadLetter;
-}
-
-export interface ErrorInfo {
-  readonly name: string;
-  readonly message: string;
+/** Whatever a system needs from outside. */
+export interface EnvironmentOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 0 up to 1. */
+  readonly random: () => number;
+  /** A handler that takes longer is reported. */
+  readonly stuckAfterMs: number;
+  readonly order: SchedulingOrder | undefined;
 }
 
 export class Environment {
   readonly clock: Clock;
   readonly log: Log;
-  /** 0 up to 1. */
   readonly random: () => number;
-  readonly events: EventBus<RuntimeEvents>;
+  readonly stuckAfterMs: number;
+  readonly events: EventStream;
   readonly scheduler: Scheduler;
   readonly deadlines: Deadlines;
-  /** Monotonic, for stamps; on the machine's clock as coarse as an event-loop turn, and much cheaper than asking it. */
-  readonly stampMs: () => number;
-  deadLetters = 0;
-  #tellingOfDeadLetter = false;
+  readonly names = new Names((error) => this.report('a listener to names failed', error));
+  /** Set by the system, which knows who stands at a path. */
+  deadLetters!: DeadLetters;
+  readonly #isVirtual: boolean;
 
-  constructor(clock: Clock, log: Log, random: () => number) {
+  constructor({ clock, log, random, stuckAfterMs, order }: EnvironmentOptions) {
     this.clock = clock;
     this.log = log;
     this.random = random;
-    this.events = new EventBus((error, topic) => log.error({ error, topic }, 'a subscriber failed'));
-    this.scheduler = new Scheduler((error) => log.error({ error }, 'the scheduler caught an error'));
-    this.deadlines = new Deadlines(clock);
-    this.stampMs = clock === systemClock ? () => this.scheduler.nowMs() : () => clock.monotonicMs();
+    this.stuckAfterMs = stuckAfterMs;
+    this.events = new EventStream(
+      () => clock.wallMicros(),
+      (error) => this.report('a subscriber failed', error),
+    );
+    this.scheduler = new Scheduler({
+      order,
+      onError: (error) => this.report('the scheduler caught an error', error),
+      onLate: (sinceMs, byMs) => this.deadlines.postpone(sinceMs, byMs),
+    });
+    this.deadlines = new Deadlines(clock, () => this.scheduler.lookAgain());
+    this.#isVirtual = clock !== systemClock;
+  }
+
+  /** Monotonic, for stamps; on the machine's clock as coarse as an event-loop turn, and much cheaper than asking it. */
+  stampMs(): number {
+    return this.#isVirtual ? this.clock.monotonicMs() : this.scheduler.nowMs();
+  }
+
+  /** The same in ticks. */
+  tick(): number {
+    return this.#isVirtual ? toTick(this.clock.monotonicMs()) : this.scheduler.tick();
   }
 
   announce(type: LifecycleEvent['type'], path: string, incarnation: number, error?: unknown): void {
-    const event: LifecycleEvent = { type, path, incarnation, atMicros: this.clock.wallMicros() };
-    this.events.publish('lifecycle', error === undefined ? event : { ...event, error: describeError(error) });
+    this.events.publish(path, incarnation, error === undefined ? { type } : { type, error: describeError(error) });
   }
 
-  deadLetter(
-    reason: DeadLetter['reason'],
-    path: string,
-    incarnation: number,
-    messageType: string,
-    traceId: string | undefined,
-  ): void {
-    this.deadLetters++;
-    // Who hears of dead letters and cannot take one makes another: that one is counted, or there would be no end.
-    if (this.#tellingOfDeadLetter) return;
-    this.#tellingOfDeadLetter = true;
-    const atMicros = this.clock.wallMicros();
-    this.events.publish('dead-letter', { path, incarnation, atMicros, reason, messageType, traceId });
-    this.#tellingOfDeadLetter = false;
+  /** Something that must not fail did, and nobody is to suffer for it. */
+  /** @param over what it failed over: texts of it are not shown */
+  report(what: string, error: unknown, path?: string, over?: unknown): void {
+    const info = describeError(error, unseenTexts(over, undefined));
+    this.log.error({ ...(path !== undefined && { path }), error: info }, what);
   }
-}
-
-/** Never throws, although anything may have been thrown. */
-export function describeError(error: unknown): ErrorInfo {
-  try {
-    return error instanceof Error
-      ? { name: error.name, message: error.message }
-      : { name: typeof error, message: String(error) };
-  } catch {
-    return { name: typeof error, message: 'has no text' };
-  }
-}
-
-/** The `type` of a message, as far as it has one. */
-export function typeOf(message: unknown): string {
-  if (typeof message === 'object' && message !== null && 'type' in message && typeof message.type === 'string') {
-    return message.type;
-  }
-  return typeof message === 'string' ? message : typeof message;
 }

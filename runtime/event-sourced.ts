@@ -164,7 +164,7 @@ export interface EventSourcedLimits {
 
 export function eventSourced<State, Command, Event, Reply>(
   spec: EventSourcedSpec<State, Command, Event, Reply>,
-): EventSourcedBehavior<Entity<State, Command, Event, Reply>, EventSourcedMessage<State, Command, Reply>> {
+): Behavior<Entity<State, Command, Event, Reply>, EventSourcedMessage<State, Command, Reply>> {
   const kept: Kept<State> = {
     toldSeq: undefined,
     snapshots: spec.snapshots && new SnapshotKeeper(spec.key, spec.snapshots),
@@ -209,9 +209,4 @@ export function eventSourced<State, Command, Event, Reply>(
     isIdle: (entity) => entity.isIdle,
     inspect: (entity) => entity.inspect(),
   };
-}
-
-interface EventSourcedBehavior<State, Message> extends Behavior<State, Message> {
-  /** Whether the actor may be put to rest: nothing is under way that would be lost or missed. */
-  isIdle(state: State): boolean;
 }

@@ -10,7 +10,12 @@ import untyped from 'nact';
 /** nact's types are wrong in places; this is the part we use, as it is. */
 interface Nact {
   start(options: { readonly name: string }): Reference;
-  spawn(parent: Reference, receive: () => never, name: string, options: { readonly onCrash: OnCrash }): Reference;
+  spawn(
+    parent: Reference,
+    receive: (state: TreeNode) => never,
+    name: string,
+    options: { readonly onCrash: OnCrash; readonly initialState?: TreeNode },
+  ): Reference;
   stop(actor: Reference): void;
   dispatch(actor: Reference, token: typeof crashToken): void;
 }
@@ -29,62 +34,73 @@ const crashToken = 'crash';
 /** nact copies its map of children at every crash, so that an actor with thousands of them would crash slowly. */
 const bucketSize = 256;
 
+/** Who stands at a node. */
+export interface Occupant {
+  /** Its crash has gone its way through nact; called in a turn of its own, and never after the node was stopped. */
+  fallen(error: unknown): void;
+}
+
+interface Bucket {
+  readonly reference: Reference;
+  size: number;
+}
+
+/** The crash of a node on its way up. nact reads nothing of it. */
+class Crash {
+  readonly node: TreeNode;
+  readonly error: unknown;
+
+  constructor(node: TreeNode, error: unknown) {
+    this.node = node;
+    this.error = error;
+  }
+}
+
 /** One actor or supervisor in nact's tree, for one incarnation. */
 export class TreeNode {
   readonly #reference: Reference;
-  readonly #parent: TreeNode | undefined;
-  readonly #onCrashed: (error: unknown) => void;
-  /** None of a worker's: there are many of those. */
-  #children: Map<string, TreeNode> | undefined;
-  #buckets: { readonly reference: Reference; size: number }[] | undefined;
-  #bucket: { readonly reference: Reference; size: number } | undefined;
-  #serial = 0;
-  #crash: { readonly error: unknown } | undefined;
+  readonly #occupant: Occupant;
+  readonly #bucket: Bucket | undefined;
+  /** None below a worker: there are many of those. */
+  #below: { serial: number; readonly buckets: Bucket[] } | undefined;
+  #error: unknown;
   /** `falling`: nact is about to stop it by itself; stopping it now would make nact throw. */
   #state: 'live' | 'falling' | 'stopped' = 'live';
-  #onStopped: (() => void) | undefined;
 
-  private constructor(
-    parent: TreeNode | undefined,
-    name: string,
-    within: Reference,
-    onCrashed: (error: unknown) => void,
-  ) {
-    this.#parent = parent;
-    this.#onCrashed = onCrashed;
-    this.#reference = nact.spawn(within, this.#receive, name, { onCrash: this.#onCrash });
+  private constructor(within: Reference, name: string, occupant: Occupant, bucket: Bucket | undefined) {
+    this.#occupant = occupant;
+    this.#bucket = bucket;
+    this.#reference = nact.spawn(bucket?.reference ?? within, receive, name, { onCrash, initialState: this });
+    if (bucket) bucket.size++;
   }
 
-  /** A tree of its own with one node, below which everything else is spawned. It never crashes. */
-  static root(name: string): TreeNode {
+  /** A tree of its own with one node, below which everything else is spawned. It never crashes. @returns how to end it */
+  static root(name: string): { readonly node: TreeNode; stop(): void } {
     systems++;
     const system = nact.start({ name: `${encodeName(name)}.${systems}` });
-    const root = new TreeNode(undefined, 'root', system, () => {});
-    root.#onStopped = () => nact.stop(system);
-    return root;
+    const node = new TreeNode(system, 'root', { fallen() {} }, undefined);
+    return {
+      node,
+      stop: () => {
+        node.stop();
+        nact.stop(system);
+      },
+    };
   }
 
   /**
    * @param id any text
-   * @param onCrashed called in a turn of its own when a crash has gone its way through nact; never after `stop`
    * @param siblings how many are to be expected: `many` spreads them over several nact actors
    */
-  spawn(id: string, siblings: 'few' | 'many', onCrashed: (error: unknown) => void): TreeNode {
+  spawn(id: string, siblings: 'few' | 'many', occupant: Occupant): TreeNode {
     // The serial keeps a new incarnation apart from an old one that nact has not yet forgotten.
-    const name = `${encodeName(id)}.${this.#serial++}`;
-    const bucket = siblings === 'many' ? this.#bucketWithRoom() : undefined;
-    const child = new TreeNode(this, name, bucket?.reference ?? this.#reference, onCrashed);
-    if (bucket) {
-      bucket.size++;
-      child.#onStopped = () => void bucket.size--;
-    }
-    (this.#children ??= new Map()).set(name, child);
-    return child;
+    const name = `${encodeName(id)}.${this.#spawned().serial++}`;
+    return new TreeNode(this.#reference, name, occupant, siblings === 'many' ? this.#bucketWithRoom() : undefined);
   }
 
   /** Sends a crash on its way. Once, and not after `stop`. */
   crash(error: unknown): void {
-    this.#crash = { error };
+    this.#error = error;
     nact.dispatch(this.#reference, crashToken);
   }
 
@@ -92,54 +108,73 @@ export class TreeNode {
   stop(): void {
     if (this.#state === 'stopped') return;
     if (this.#state === 'live') {
-      for (const bucket of this.#buckets ?? []) nact.stop(bucket.reference);
+      for (const bucket of this.#below?.buckets ?? []) nact.stop(bucket.reference);
       nact.stop(this.#reference);
     }
     this.#leave();
   }
 
+  /** What nact runs at the token: the one way into its crash protocol. */
+  toCrash(): Crash {
+    return new Crash(this, this.#error);
+  }
+
+  /** @returns whether the crash is to go on to the parent */
+  falls(): boolean {
+    if (this.#state !== 'live') return false;
+    this.#state = 'falling';
+    return true;
+  }
+
+  /** nact has stopped it. */
+  hasFallen(): void {
+    if (this.#state === 'stopped') return;
+    this.#leave();
+    this.#occupant.fallen(this.#error);
+  }
+
+  #spawned(): { serial: number; readonly buckets: Bucket[] } {
+    return (this.#below ??= { serial: 0, buckets: [] });
+  }
+
   #leave(): void {
     this.#state = 'stopped';
-    if (this.#parent) this.#parent.#children?.delete(this.#reference.name);
-    this.#onStopped?.();
+    if (this.#bucket) this.#bucket.size--;
   }
 
-  readonly #receive = (): never => {
-    throw this.#crash?.error;
-  };
+  #bucketWithRoom(): Bucket {
+    const { buckets } = this.#spawned();
+    const last = buckets.at(-1);
+    if (last && last.size < bucketSize) return last;
+    // Others have room again after stops; looking through them all once in so many spawns costs nothing.
+    const found = buckets.findIndex((bucket) => bucket.size < bucketSize / 2);
+    const [reused] = found < 0 ? [] : buckets.splice(found, 1);
+    const bucket = reused ?? this.#newBucket();
+    buckets.push(bucket);
+    return bucket;
+  }
 
-  readonly #onCrash: OnCrash = (_token, error, directives, childReference) => {
-    if (childReference === undefined) {
-      if (this.#state !== 'live') return directives.stop;
-      this.#state = 'falling';
-      return directives.escalate;
-    }
-    // A bucket's crash handler is its parent's, and a child's own: both get the child from nact.
-    const child = this.#children?.get(childReference.name);
-    if (child) {
-      // nact stops the child a microtask after this returns.
-      setImmediate(() => {
-        if (child.#state === 'stopped') return;
-        child.#leave();
-        child.#onCrashed(error);
-      });
-    }
-    return directives.stopChild;
-  };
-
-  #bucketWithRoom(): { readonly reference: Reference; size: number } {
-    if (this.#bucket && this.#bucket.size < bucketSize) return this.#bucket;
-    const buckets = (this.#buckets ??= []);
-    this.#bucket = buckets.find((bucket) => bucket.size < bucketSize / 2);
-    if (!this.#bucket) {
-      const name = `bucket.${buckets.length}`;
-      const reference = nact.spawn(this.#reference, this.#receive, name, { onCrash: this.#onCrash });
-      this.#bucket = { reference, size: 0 };
-      buckets.push(this.#bucket);
-    }
-    return this.#bucket;
+  #newBucket(): Bucket {
+    const name = `bucket.${this.#spawned().serial++}`;
+    return { reference: nact.spawn(this.#reference, receive, name, { onCrash }), size: 0 };
   }
 }
+
+// One function each for all actors of all systems: a closure an actor would be a quarter of what an idle actor takes.
+function receive(node: TreeNode): never {
+  // oxlint-disable-next-line typescript/only-throw-error -- nact hands it on unread, and an Error would cost a stack
+  throw node.toCrash();
+}
+
+/** Runs first at the crashed actor, without a child, then at its parent. A bucket is a parent like any other. */
+const onCrash: OnCrash = (_token, error, directives, childReference) => {
+  if (!(error instanceof Crash)) return directives.stop;
+  const { node } = error;
+  if (childReference === undefined) return node.falls() ? directives.escalate : directives.stop;
+  // nact stops the child a microtask after this returns.
+  setImmediate(() => node.hasFallen());
+  return directives.stopChild;
+};
 
 /** nact keeps systems in a global map by name, and a second one of a name replaces the first. */
 let systems = 0;

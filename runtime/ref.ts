@@ -1,4 +1,6 @@
 /** A hold on an actor: the only way to reach it. It survives restarts; after a stop it leads nowhere. */
+import type { Terminated } from './actor.ts';
+import type { Ask, Asker } from './ask.ts';
 
 /** Marks a message that is answered: `type GetBalance = { type: 'get-balance' } & Asks<Money>`. Exists in types only. */
 export interface Asks<Reply> {
@@ -14,18 +16,22 @@ export type ReplyOf<Message, M = Message> =
 
 /**
  * What became of a message at the mailbox:
- * `queued` it will be handled; `dropped` the mailbox's policy let it, or an older one, go; `full` it was refused; `stopped` nobody is there.
+ * `queued` it will be handled; `parked` it waits for room, and so does the actor that sent it;
+ * `dropped` the mailbox's policy let it, or an older one, go; `full` it was refused; `stopped` nobody is there.
  */
-export type TellResult = 'queued' | 'dropped' | 'full' | 'stopped';
+export type TellResult = 'queued' | 'parked' | 'dropped' | 'full' | 'stopped';
 
 export interface TellOptions {
   /** Ahead of all ordinary messages, and never shed: cancels, stops, acknowledgements of the journal. */
   readonly control?: boolean;
   /** Follows the request through gateways, actors and the journal. */
   readonly traceId?: string;
+  /** How long the message is worth handling; default as long as the mailbox says. Has no effect on a control message. */
+  readonly ttlMs?: number;
 }
 
 export interface AskOptions extends TellOptions {
+  /** Infinite waits for as long as the actor lives. */
   readonly timeoutMs: number;
 }
 
@@ -35,7 +41,36 @@ export interface ActorRef<Message> {
   tell(message: Message, options?: TellOptions): TellResult;
   /**
    * Sends a message and waits for its reply.
-   * Rejects at once with MailboxFull, ActorStopped or ActorCrashed, and with AskTimeout after `timeoutMs`.
+   * Rejects at once with MailboxFull, MessageExpired, ActorStopped, ActorCrashed or AskUnanswered, and with AskTimeout after `timeoutMs`.
    */
   ask<M extends Message>(message: M, options: AskOptions): Promise<ReplyOf<Message, M>>;
+}
+
+/** What the runtime's own refs can do beside: tell and ask on behalf of an actor, and be watched. */
+export interface LocalRef<Message> extends ActorRef<Message> {
+  /** Tells on behalf of an actor, which is parked when the mailbox is full and its policy says so. */
+  tellFrom(sender: Sender, message: Message, options: TellOptions | undefined): TellResult;
+  /** Asks on behalf of an actor. */
+  askFrom(asker: Asker, message: Message, options: AskOptions): Ask;
+  watchedBy(watch: Watcher): void;
+  unwatchedBy(watch: Watcher): void;
+}
+
+/** An actor that may be parked. */
+export interface Sender {
+  /** Whether it waits, directly or through others, for room in the mailbox of `target`: then `target` must not wait for it. */
+  isParkedAt(target: object): boolean;
+  /** One message of it more waits for room there. */
+  park(at: object): void;
+  unpark(at: object): void;
+}
+
+export interface Watcher {
+  /** Of the one who watches. */
+  readonly path: string;
+  fire(terminated: Terminated): void;
+}
+
+export function isLocal<Message>(ref: ActorRef<Message>): ref is LocalRef<Message> {
+  return 'tellFrom' in ref;
 }

@@ -1,9 +1,13 @@
 /** Decides who runs: a ready queue of cells, drained in slices, that lets the event loop turn. */
 
+import { toTick } from './ticks.ts';
+
 /** What the scheduler runs: a cell. The two fields belong to the scheduler. */
 export interface Runnable {
-  /** Handles one message. Never throws. @returns whether there is more to do now */
-  step(): boolean;
+  /** Handles one message. Never throws. @param timed whether `took` follows @returns whether there is more to do now */
+  step(timed: boolean): boolean;
+  /** How long the timed step took. */
+  took(tookMs: number): void;
   /** Whether it is in the ready queue, or running its slice. */
   ready: boolean;
   nextReady: Runnable | undefined;
@@ -15,11 +19,47 @@ const sliceMs = 2;
 /** An event-loop turn ends after this many messages, or after about this time; then timers and sockets get their chance. */
 const turnMessages = 10_000;
 const turnMs = 10;
-/** The clock is read once in so many messages, fewer when they are slow: reading it costs as much as a short message. */
-const longestStride = 64;
+/**
+ * One in so many messages is timed, more when they are slow: reading the clock costs more than a short message.
+ * Each turn begins with a short stride, so that no more than these can be slow before it is noticed.
+ */
+const longestStride = 128;
+/** A stamp that is older by this much is too old for a deadline. */
+const staleMs = 2;
+const firstStride = 8;
+
+/** Who runs next, and for how long: chance in its place under test, so that one seed is one order of events. */
+export interface SchedulingOrder {
+  /** 0 up to `count`. */
+  pick(count: number): number;
+}
+
+const settled = Promise.resolve();
+
+export interface SchedulerOptions {
+  /** Is told what a cell or hook threw although it must not. */
+  onError(error: unknown): void;
+  /** Stamps that were given out since a moment were too old, by so much at the most. */
+  onLate?(sinceMs: number, byMs: number): void;
+  /** Default: first come, first served. With an order slices are of chance length, and only messages spend a turn's budget. */
+  readonly order?: SchedulingOrder | undefined;
+}
+
+export interface SchedulerStatistics {
+  /** Cells with work that wait for their slice. */
+  readonly ready: number;
+  /** Async handlers, starts and ends that are under way. */
+  readonly underWay: number;
+  /** Slices run since the start. */
+  readonly slices: number;
+  /** Event-loop turns since the start whose budget did not suffice. */
+  readonly spentTurns: number;
+}
 
 export class Scheduler {
   readonly #onError: (error: unknown) => void;
+  readonly #onLate: SchedulerOptions['onLate'];
+  readonly #order: SchedulingOrder | undefined;
   #first: Runnable | undefined;
   #last: Runnable | undefined;
   #running = false;
@@ -33,18 +73,30 @@ export class Scheduler {
   #budget = 0;
 
   #checkedMs = 0;
+  #tick = 0;
   #stride = 1;
   #untilCheck = 1;
 
+  /** Cells in the ready queue, slices run, and turns whose budget was spent, since the start. */
+  #slices = 0;
+  #spentTurns = 0;
   #pending = 0;
   #stirred = 0;
   #idleWaiters: (() => void)[] = [];
   /** Never changed but replaced, so that a hook may be taken away while they are called. */
   #turnEndHooks: readonly (() => void)[] = [];
 
-  /** @param onError is told what a cell or hook threw although it must not */
-  constructor(onError: (error: unknown) => void) {
+  constructor({ onError, onLate, order }: SchedulerOptions) {
     this.#onError = onError;
+    this.#onLate = onLate;
+    this.#order = order;
+  }
+
+  /** For inspection. Counting the queue takes as long as it is. */
+  statistics(): SchedulerStatistics {
+    let ready = 0;
+    for (let cell = this.#first; cell !== undefined; cell = cell.nextReady) ready++;
+    return { ready, underWay: this.#pending, slices: this.#slices, spentTurns: this.#spentTurns };
   }
 
   /** Puts a cell at the end of the ready queue. Call it only for a cell that is not `ready`. */
@@ -58,6 +110,17 @@ export class Scheduler {
   nowMs(): number {
     if (!this.#turnOpen) this.#openTurn();
     return this.#checkedMs;
+  }
+
+  /** The same in ticks. */
+  tick(): number {
+    if (!this.#turnOpen) this.#openTurn();
+    return this.#tick;
+  }
+
+  /** Looks at the clock, unless no turn is open: the next one will. */
+  lookAgain(): void {
+    if (this.#turnOpen) this.#look(performance.now());
   }
 
   /** Something is under way outside the ready queue, such as an async handler; `finished` follows. */
@@ -95,19 +158,24 @@ export class Scheduler {
   #schedule(): void {
     this.#scheduled = true;
     if (!this.#turnOpen) this.#openTurn();
-    if (this.#budget > 0) queueMicrotask(this.#run);
+    // A microtask; queueMicrotask of Node makes an async resource each time, which costs as much as the message.
+    if (this.#budget > 0) void settled.then(this.#run);
   }
 
   #openTurn(): void {
+    this.#look(performance.now());
     this.#turnOpen = true;
     this.#budget = turnMessages;
-    this.#checkedMs = performance.now();
     this.#turnStartMs = this.#checkedMs;
+    if (this.#stride > firstStride) this.#stride = firstStride;
+    if (this.#untilCheck > this.#stride) this.#untilCheck = this.#stride;
     setImmediate(this.#closeTurn);
   }
 
   readonly #closeTurn = (): void => {
+    this.lookAgain();
     const spent = this.#budget <= 0;
+    if (spent) this.#spentTurns++;
     this.#turnOpen = false;
     if (!spent || this.#first === undefined) return;
     this.#openTurn();
@@ -119,6 +187,7 @@ export class Scheduler {
     this.#running = true;
     this.#stirred++;
     for (let cell = this.#first; cell !== undefined && this.#budget > 0; cell = this.#first) {
+      if (this.#order !== undefined) cell = this.#bringForward(this.#order);
       this.#first = cell.nextReady;
       if (this.#first === undefined) this.#last = undefined;
       cell.nextReady = undefined;
@@ -135,14 +204,19 @@ export class Scheduler {
 
   /** @returns whether the cell has work left */
   #slice(cell: Runnable): boolean {
+    this.#slices++;
     const startMs = this.#checkedMs;
     try {
-      for (let left = sliceMessages; left > 0; left--) {
-        const more = cell.step();
-        this.#budget--;
-        if (--this.#untilCheck <= 0) this.#check();
-        if (!more) return false;
-        if (this.#budget <= 0 || this.#checkedMs - startMs > sliceMs) return true;
+      const length = this.#order === undefined ? sliceMessages : this.#order.pick(sliceMessages) + 1;
+      for (let left = length; left > 0; left--) {
+        let more: boolean;
+        if (--this.#untilCheck > 0) {
+          more = cell.step(false);
+        } else {
+          more = this.#timedStep(cell);
+          if (this.#checkedMs - startMs > sliceMs) left = 0;
+        }
+        if (--this.#budget <= 0 || !more) return more;
       }
       return true;
     } catch (error) {
@@ -151,19 +225,44 @@ export class Scheduler {
     }
   }
 
-  #check(): void {
+  #timedStep(cell: Runnable): boolean {
+    if (this.#order !== undefined) return cell.step(false);
+    const startMs = performance.now();
+    const more = cell.step(true);
     const nowMs = performance.now();
-    const tookMs = nowMs - this.#checkedMs;
-    this.#checkedMs = nowMs;
-    if (tookMs > sliceMs / 4) this.#stride = Math.max(1, this.#stride >> 3);
+    cell.took(nowMs - startMs);
+    const sinceCheckMs = nowMs - this.#checkedMs;
+    this.#look(nowMs);
+    if (sinceCheckMs > sliceMs / 4) this.#stride = Math.max(1, this.#stride >> 3);
     else if (this.#stride < longestStride) this.#stride *= 2;
     this.#untilCheck = this.#stride;
     if (nowMs - this.#turnStartMs > turnMs) this.#budget = 0;
+    return more;
+  }
+
+  #look(nowMs: number): void {
+    const lateMs = nowMs - this.#checkedMs;
+    if (lateMs > staleMs && this.#turnOpen) this.#onLate?.(this.#checkedMs, lateMs);
+    this.#checkedMs = nowMs;
+    this.#tick = toTick(nowMs);
+  }
+
+  /** Puts a cell of chance at the head of the queue. */
+  #bringForward(order: SchedulingOrder): Runnable {
+    const cells: Runnable[] = [];
+    for (let cell = this.#first; cell !== undefined; cell = cell.nextReady) cells.push(cell);
+    const [chosen] = cells.splice(order.pick(cells.length), 1);
+    this.#first = undefined;
+    for (const cell of [chosen!, ...cells]) {
+      cell.nextReady = undefined;
+      this.#append(cell);
+    }
+    return chosen!;
   }
 
   #append(cell: Runnable): void {
-    if (this.#last === undefined) this.#first = cell;
-    else this.#last.nextReady = cell;
+    if (this.#first === undefined) this.#first = cell;
+    else this.#last!.nextReady = cell;
     this.#last = cell;
   }
 

@@ -1,6 +1,6 @@
 /** Stops a process in phases, one after the other: each has a deadline, and what does not keep it is left behind and told of. */
 import type { Clock } from './clock.ts';
-import { describeError } from './environment.ts';
+import { describeError } from './redaction.ts';
 import { Terminal } from './errors.ts';
 import { InvalidSpec } from './spec.ts';
 

@@ -37,7 +37,7 @@ export function platformMetrics({
       dropped.inc({ kind }, mailbox.dropped);
       restarts.inc({ kind }, times);
     }
-    deadLetters.set(system.deadLetters);
+    deadLetters.set(system.deadLetters.count);
     for (const [component, { state }] of readiness.components) ready.set({ component }, state === 'ready' ? 1 : 0);
     return registry.metrics();
   };

@@ -9,7 +9,7 @@ import type { Log } from '../runtime/actor.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Directory } from '../runtime/directory.ts';
 import type { EventBus } from '../runtime/event-bus.ts';
-import type { ActorInfo } from '../runtime/inspection.ts';
+import type { ActorDetail, ActorInfo } from '../runtime/inspection.ts';
 
 export type Role = 'trader' | 'tenant-admin' | 'platform-admin' | 'ops' | 'auditor';
 
@@ -120,7 +120,8 @@ export interface Services {
   health(): HealthReport;
   supervisors(): SupervisorHealth;
   actors(root?: string): readonly ActorInfo[];
-  actorState(path: string): unknown;
+  /** One actor, if it is at or below `within`; of others only those that are there too. */
+  actor(path: string, within: string): ActorDetail | undefined;
   services(): readonly ServiceEntry[];
   /** Asks the tenant's AI router for a decision. @throws Retryable */
   requestSignal(

@@ -111,7 +111,7 @@ test('a provider that does not answer in time ends in a decision that says so', 
   await rig.quote('1.08000', '1.08010');
   const decision = watch(decide(rig, 'a-1'));
   await rig.test.advance(5_000);
-  expect(decision.value?.failure).toMatch(/^no reply from .*scripted within 5000 ms/);
+  expect(decision.value?.failure).toMatch(/^no reply from .*scripted to complete within 5000 ms/);
   expect(rig.decisions).toHaveLength(1);
 });
 

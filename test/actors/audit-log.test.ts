@@ -68,7 +68,7 @@ test('beyond its bound entries are lost and counted, and the others are kept', a
   const rig = await start(2);
   rig.isAway = true;
   await rig.record('a', 'b', 'c', 'd');
-  expect(rig.test.system.inspectState('/audit')?.state).toEqual({ status: 'pausing', pending: 2, lost: 2 });
+  expect(rig.test.system.inspectActor('/audit')?.state).toEqual({ status: 'pausing', pending: 2, lost: 2 });
   rig.isAway = false;
   await rig.test.advance(500);
   expect(rig.written).toEqual([['a', 'b']]);

@@ -53,7 +53,7 @@ test('the steps run in order, and the database is ready once it has answered', a
   await rig.test.settle();
   expect(rig.calls).toEqual(['connect', 'migrate', 'ping']);
   expect(state(rig)).toMatchObject({ state: 'ready' });
-  expect(rig.test.system.inspectState('/database')?.state).toEqual({ doing: 'serving', failures: 0 });
+  expect(rig.test.system.inspectActor('/database')?.state).toEqual({ doing: 'serving', failures: 0 });
 });
 
 test('while a step runs the reason says which', async () => {

@@ -153,7 +153,7 @@ test('inspection counts commits, entries, refusals and outcomes that were unknow
     rig.append(1, seq);
     await rig.test.advance(250);
   }
-  expect(rig.test.system.inspectState('/writer')?.state).toEqual({
+  expect(rig.test.system.inspectActor('/writer')?.state).toEqual({
     ...{ status: 'idle', queued: 0, commits: 2, entries: 2, refused: 1, unknown: 1 },
   });
 });

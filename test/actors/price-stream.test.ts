@@ -37,7 +37,7 @@ async function start(source?: PriceStreamSpec['source']): Promise<Rig> {
       ref.tell({ type: 'ticks', ticks });
       await system.settle();
     },
-    inspect: () => system.system.inspectState('/EURUSD')?.state,
+    inspect: () => system.system.inspectActor('/EURUSD')?.state,
   };
 }
 

@@ -175,7 +175,7 @@ test('beyond its queue the projector lets commits go and reads them from the jou
   await rig.commit(1, range(1, 50));
   await rig.commit(2, range(1, 3));
   await rig.test.settle();
-  expect(rig.test.system.inspectState('/projector')?.state).toMatchObject({ queued: 20, accountsBehind: 2 });
+  expect(rig.test.system.inspectActor('/projector')?.state).toMatchObject({ queued: 20, accountsBehind: 2 });
   for (let i = 0; i < 10; i++) await rig.test.advance(5);
   expect(rig.applied.filter((row) => row.startsWith('1/'))).toEqual(written(1, 1, 50));
   expect(rig.applied.filter((row) => row.startsWith('2/'))).toEqual(written(2, 1, 3));
@@ -259,7 +259,7 @@ test('whoever waits in vain hears so when the time is over', async () => {
   expect(wait.state).toBe('open');
   await rig.test.advance(1);
   expect(wait).toEqual(answered(false));
-  expect(rig.test.system.inspectState('/projector')?.state).toMatchObject({ waits: 0 });
+  expect(rig.test.system.inspectActor('/projector')?.state).toMatchObject({ waits: 0 });
 });
 
 test('a wait for a row that the bus never brought has it read from the journal', async () => {

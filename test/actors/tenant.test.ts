@@ -24,5 +24,5 @@ test('a tenant knows the accounts of the registry and those that are registered 
   const { accounts } = await acme.ask({ type: 'get-tenant' }, { timeoutMs: 1_000 });
   expect([...accounts.keys()]).toEqual(['a-1', 'a-2']);
   expect(registered.accounts.size).toBe(1);
-  expect(system.inspectState('/acme')?.state).toMatchObject({ tenant: 'acme', accounts: ['a-1', 'a-2'] });
+  expect(system.inspectActor('/acme')?.state).toMatchObject({ tenant: 'acme', accounts: ['a-1', 'a-2'] });
 });

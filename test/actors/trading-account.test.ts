@@ -132,7 +132,7 @@ test('a fill that the account cannot take is brought again until it is booked', 
 
 test('a fill is booked though the account has too much to do when it comes', async () => {
   const rig = await startStage({
-    limits: { account: { inFlight: 1, waiting: 1, recentCommands: 100, reloadMs: 500 } },
+    limits: { account: { inFlight: 1, waiting: 1, waitingMs: 5_000, recentCommands: 100, reloadMs: 500 } },
   });
   await rig.quote('1.08000', '1.08010');
   orderIdOf(await rig.order(limit('1.07900')));
@@ -242,7 +242,7 @@ test('the broker hears of an order once it is durable, and never of one that did
 });
 
 function brokersOrders(rig: StageRig): number {
-  const info = rig.test.system.inspectState('/tenants/acme/accounts/a-1/broker-session');
+  const info = rig.test.system.inspectActor('/tenants/acme/accounts/a-1/broker-session');
   return (info?.state as { working: number } | undefined)?.working ?? 0;
 }
 

@@ -65,6 +65,10 @@ test.each<[string, Limits]>([
     'an open request is answered before the drain ends',
     changed('shutdown', { drainRequestsMs: limits.ask.deadlineMs + limits.shutdown.marginMs }),
   ],
+  [
+    'a command takes effect only while somebody waits for it',
+    changed('account', { waitingMs: limits.ask.deadlineMs + 1 }),
+  ],
   ['the actors are given time to stop', changed('shutdown', { stopActorsMs: limits.shutdown.marginMs })],
   [
     'what stops before the database leaves it time',

@@ -121,8 +121,8 @@ describe('messages', () => {
     const { system, ref, settle, deadLetters } = await startTestSystem([
       worker(
         'small',
-        handler(() => new Promise<void>(() => {})),
-        { mailbox: { capacity: 1, whenFull: 'drop-oldest' }, shutdownMs: 0 },
+        handler<{ type: string; secret: string }>(() => new Promise<void>(() => {})),
+        { mailbox: { capacity: 1, whenFull: 'drop-oldest' }, shutdownMs: 0, showMessage: ({ type }) => ({ type }) },
       ),
     ]);
     const small = ref<{ type: string; secret: string }>('/small');
@@ -134,11 +134,11 @@ describe('messages', () => {
     expect(small.tell({ type: 'fourth', secret: 's3cret' }, { traceId: 't2' })).toBe('stopped');
     await settle();
     void stopped;
-    expect(deadLetters.map(({ reason, messageType, traceId }) => [reason, messageType, traceId])).toEqual([
+    expect(deadLetters.map(({ reason, message }) => [reason, message.type, message.traceId])).toEqual([
       ['let-go', 'second', undefined],
       ['stopped', 'fourth', 't2'],
     ]);
-    expect(system.deadLetters).toBe(2);
+    expect(system.deadLetters.count).toBe(2);
     expect(JSON.stringify(deadLetters)).not.toContain('s3cret');
   });
 
@@ -260,7 +260,7 @@ describe('an ask', () => {
     const { ref, advance } = await startTestSystem([
       worker(
         'actor',
-        handler(() => {}),
+        handler((_message, context) => void context.replyLater()),
       ),
     ]);
     const settled: string[] = [];
@@ -289,7 +289,7 @@ describe('an ask', () => {
     const { ref, advance } = await startTestSystem([
       worker(
         'actor',
-        handler(() => {}),
+        handler((_message, context) => void context.replyLater()),
       ),
     ]);
     const settled: number[] = [];
@@ -312,7 +312,7 @@ describe('an ask', () => {
     await advance(timeoutMs);
     expect(await late).toBeInstanceOf(AskTimeout);
     kept[0]?.reply('late');
-    expect(deadLetters).toMatchObject([{ reason: 'late-reply', path: '/actor', traceId: 't1' }]);
+    expect(deadLetters).toMatchObject([{ reason: 'late-reply', path: '/actor', message: { traceId: 't1' } }]);
   });
 
   test('of many is answered once and to whom it belongs', async () => {
@@ -353,7 +353,7 @@ describe('an incarnation', () => {
     clock.advance(100);
     await settle();
     expect(notes).toHaveLength(2);
-    expect(deadLetters).toMatchObject([{ reason: 'outdated', messageType: 'tick of 1' }]);
+    expect(deadLetters).toMatchObject([{ reason: 'poison' }, { reason: 'outdated', message: { shown: 'tick of 1' } }]);
     expect(clock.pending).toBe(2);
     await advance(100);
     expect(notes.slice(2)).toEqual(['once of 2', 'tick of 2']);
@@ -470,7 +470,7 @@ describe('an incarnation', () => {
       ),
       worker(
         'from',
-        handler((_message, context) => context.tell(ref('/to'), 'hello')),
+        handler((_message, context) => void context.tell(ref('/to'), 'hello')),
       ),
     ]);
     ref<string>('/from').tell('go', { traceId: 't1' });

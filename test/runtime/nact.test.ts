@@ -7,12 +7,12 @@ async function turns(count = 10): Promise<void> {
 }
 
 function treeOf(): { root: TreeNode; crashes: unknown[]; spawn(id: string, siblings?: 'few' | 'many'): TreeNode } {
-  const root = TreeNode.root('test');
+  const { node: root } = TreeNode.root('test');
   const crashes: unknown[] = [];
   return {
     root,
     crashes,
-    spawn: (id, siblings = 'few') => root.spawn(id, siblings, (error) => void crashes.push(error)),
+    spawn: (id, siblings = 'few') => root.spawn(id, siblings, { fallen: (error) => void crashes.push(error) }),
   };
 }
 
@@ -29,9 +29,9 @@ test('a crashed node can be respawned under the same id at once', async () => {
   const { root, crashes } = treeOf();
   const respawn = (error: unknown): void => {
     crashes.push(error);
-    if (crashes.length < 3) root.spawn('child', 'few', respawn).crash(`crash ${crashes.length}`);
+    if (crashes.length < 3) root.spawn('child', 'few', { fallen: respawn }).crash(`crash ${crashes.length}`);
   };
-  root.spawn('child', 'few', respawn).crash('crash 0');
+  root.spawn('child', 'few', { fallen: respawn }).crash('crash 0');
   await turns(20);
   expect(crashes).toEqual(['crash 0', 'crash 1', 'crash 2']);
 });
@@ -61,7 +61,7 @@ test('children of a crowded parent crash one by one through their buckets', asyn
 
 test.each(['EUR/USD', 'a b', 'Ümlaut', '漢字 🙂', '', 'user@host:1', '_', '..'])('any id can be spawned: %j', (id) => {
   const { root } = treeOf();
-  expect(() => root.spawn(id, 'few', () => {})).not.toThrow();
+  expect(() => root.spawn(id, 'few', { fallen() {} })).not.toThrow();
   root.stop();
 });
 

@@ -8,6 +8,7 @@ function cell(work: number, onStep: () => void): Runnable {
   return {
     ready: false,
     nextReady: undefined,
+    took() {},
     step() {
       work--;
       onStep();
@@ -17,7 +18,7 @@ function cell(work: number, onStep: () => void): Runnable {
 }
 
 test('a flooded cell delays another by one slice at most', async () => {
-  const scheduler = new Scheduler(() => {});
+  const scheduler = new Scheduler({ onError() {} });
   const order: string[] = [];
   scheduler.enqueue(cell(1_000, () => void order.push('flooded')));
   scheduler.enqueue(cell(1, () => void order.push('other')));
@@ -28,7 +29,7 @@ test('a flooded cell delays another by one slice at most', async () => {
 
 test('an error of one cell neither ends the run nor keeps the others from theirs', async () => {
   const errors: unknown[] = [];
-  const scheduler = new Scheduler((error) => void errors.push(error));
+  const scheduler = new Scheduler({ onError: (error) => void errors.push(error) });
   let steps = 0;
   const broken = cell(1, () => {
     throw new Error('broken');
@@ -42,7 +43,7 @@ test('an error of one cell neither ends the run nor keeps the others from theirs
 });
 
 test('a turn of the event loop ends when its budget of messages is spent', async () => {
-  const scheduler = new Scheduler(() => {});
+  const scheduler = new Scheduler({ onError() {} });
   let steps = 0;
   scheduler.enqueue(cell(25_000, () => void steps++));
   await turn();
@@ -74,11 +75,11 @@ test('two actors that tell each other without end let the event loop turn', asyn
   const { system, ref } = await startTestSystem([
     worker(
       'a',
-      handler((_message, context) => context.tell(ref('/b'), { type: 'ball' })),
+      handler((_message, context) => void context.tell(ref('/b'), { type: 'ball' })),
     ),
     worker(
       'b',
-      handler((_message, context) => context.tell(ref('/a'), { type: 'ball' })),
+      handler((_message, context) => void context.tell(ref('/a'), { type: 'ball' })),
     ),
   ]);
   ref<{ type: 'ball' }>('/a').tell({ type: 'ball' });
@@ -92,7 +93,7 @@ test('two actors that tell each other without end let the event loop turn', asyn
 });
 
 test('turn-end hooks run when the scheduler has run dry, may tell, and can be taken away', async () => {
-  const scheduler = new Scheduler(() => {});
+  const scheduler = new Scheduler({ onError() {} });
   const order: string[] = [];
   const remove = scheduler.onTurnEnd(() => void order.push('dry'));
   scheduler.enqueue(cell(2, () => void order.push('step')));

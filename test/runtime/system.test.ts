@@ -35,7 +35,7 @@ describe('finding', () => {
     expect(system.find('/s')).toBeUndefined();
     expect(system.list('/nobody')).toEqual([]);
     expect(system.inspect('/nobody')).toEqual([]);
-    expect(system.inspectState('/nobody')).toBeUndefined();
+    expect(system.inspectActor('/nobody')).toBeUndefined();
   });
 });
 
@@ -284,18 +284,26 @@ test('inspection shows an actor as it is, and its state when asked', async () =>
     status: 'running',
     incarnation: 1,
     startedMicros: 1_800_000_000_000_000,
-    mailbox: { depth: 2, highWater: 2, capacity: 2, control: 1, oldestMs: 250, dropped: 1 },
+    mailbox: {
+      ...{ depth: 2, highWater: 2, capacity: 2, control: 1, parked: 0, stashed: 0 },
+      ...{ oldestMs: 250, received: 5, dropped: 1 },
+    },
     handled: 1,
+    failed: 0,
     restarts: 0,
     restartsInWindow: 0,
     intensity: 1_000,
+    periodMs: 1_000,
+    inFlight: { runningMs: 250, message: { type: 'string', shown: 'hang', waitedMs: 250 } },
+    timers: 0,
+    openReplies: 0,
     children: [],
   };
   expect(system.inspect()).toEqual([
     expect.objectContaining({ path: '/', children: ['/a'], kind: 'one-for-one' }),
     info,
   ]);
-  expect(system.inspectState('/a')).toEqual({ ...info, state: { balance: 7 } });
+  expect(system.inspectActor('/a')).toMatchObject({ ...info, state: { balance: 7 } });
 });
 
 test('a system is idle once every message has been handled, also those that wait for a promise', async () => {

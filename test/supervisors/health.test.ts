@@ -4,7 +4,11 @@ import { treeHealth, type TreeStatus } from '../../supervisors/health.ts';
 
 const calm: Omit<ActorInfo, 'path' | 'type' | 'kind'> = {
   ...{ id: 'x', status: 'running', incarnation: 1, startedMicros: 1, handled: 0, restarts: 0 },
-  mailbox: { depth: 0, highWater: 0, capacity: 0, control: 0, oldestMs: 0, dropped: 0 },
+  ...{ failed: 0, periodMs: 10_000, timers: 0, openReplies: 0 },
+  mailbox: {
+    ...{ depth: 0, highWater: 0, capacity: 0, control: 0, parked: 0, stashed: 0 },
+    ...{ oldestMs: 0, received: 0, dropped: 0 },
+  },
   ...{ restartsInWindow: 0, intensity: 5, children: [] },
 };
 

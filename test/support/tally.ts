@@ -134,7 +134,7 @@ export async function startTally(
     add: (id, amount = 1) => ask({ type: 'add', id, amount }),
     crash: () => ask({ type: 'crash' }),
     read: () => rig.tally.ask({ type: 'read' }, { timeoutMs: deadlineMs }),
-    inspect: () => system.inspectState('/tally')?.state as ReturnType<TallyRig['inspect']>,
+    inspect: () => system.inspectActor('/tally')?.state as ReturnType<TallyRig['inspect']>,
     async advance(byMs) {
       await settle();
       clock.advance(byMs);
@@ -163,7 +163,7 @@ export async function startTally(
     start: (context: ActorContext<TallyMessage>) => (entity = behavior.start(context)),
   };
   await system.spawn('/', worker('tally', watched as Behavior<unknown, TallyMessage>, { policy: lenient }));
-  Object.assign(rig, { tally: find('/tally'), isIdle: () => behavior.isIdle(entity as Awaited<typeof entity>) });
+  Object.assign(rig, { tally: find('/tally'), isIdle: () => behavior.isIdle!(entity as Awaited<typeof entity>) });
 
   function ask(command: TallyCommand): Watched<TallyResult> {
     return watch(rig.tally.ask({ type: 'command', command }, { timeoutMs: deadlineMs }));

@@ -3,24 +3,30 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { type ActorContext, type Behavior, type Log, silentLog } from '../../runtime/actor.ts';
 import { VirtualClock } from '../../runtime/clock.ts';
+import type { EventOf, RuntimeEvent } from '../../runtime/events.ts';
 import type { ActorRef } from '../../runtime/ref.ts';
 import {
   type ActorSystem,
   type ChildSpec,
   createSystem,
-  type DeadLetter,
-  type LifecycleEvent,
   type RestartPolicy,
   type SupervisorSpec,
   type WorkerSpec,
 } from '../../runtime/system.ts';
+import { seededOrder } from './seeded-order.ts';
+
+export interface TestSystemOptions {
+  /** Actors run in an order of chance, the same for the same seed. Default: first come, first served. */
+  readonly seed?: number;
+}
 
 export interface TestSystem {
   readonly system: ActorSystem;
   readonly clock: VirtualClock;
-  /** What has happened, oldest first. */
-  readonly lifecycle: readonly LifecycleEvent[];
-  readonly deadLetters: readonly DeadLetter[];
+  /** What has happened, oldest first: everything; starts, crashes and ends; messages that nobody handled. */
+  readonly events: readonly RuntimeEvent[];
+  readonly lifecycle: readonly RuntimeEvent[];
+  readonly deadLetters: readonly EventOf<'dead-letter'>[];
   /** Lets everything happen that can happen without time going by; hung handlers stay hung. */
   settle(): Promise<void>;
   /** Moves time forward, and lets what falls due happen. */
@@ -30,6 +36,10 @@ export interface TestSystem {
   /** Lifecycle events as `type path`. */
   history(): string[];
 }
+
+const lifecycleTypes: ReadonlySet<string> = new Set([
+  ...['started', 'restarted', 'crashed', 'stopped', 'down', 'resting', 'gave-up', 'abandoned'],
+]);
 
 /** Restarts at once, and more often than any test crashes. */
 export const lenient: RestartPolicy = {
@@ -45,13 +55,21 @@ export const lenient: RestartPolicy = {
 export async function startTestSystem(
   root: SupervisorSpec | readonly ChildSpec[] = [],
   log: Log = silentLog,
+  { seed }: TestSystemOptions = {},
 ): Promise<TestSystem> {
   const clock = new VirtualClock(1_800_000_000_000_000);
-  const system = createSystem({ name: 'test', clock, log, random: () => 0.5 });
-  const lifecycle: LifecycleEvent[] = [];
-  const deadLetters: DeadLetter[] = [];
-  system.events.subscribe('lifecycle', (event) => void lifecycle.push(event));
-  system.events.subscribe('dead-letter', (letter) => void deadLetters.push(letter));
+  const system = createSystem({
+    ...{ name: 'test', clock, log, random: () => 0.5 },
+    ...(seed !== undefined && { order: seededOrder(seed) }),
+  });
+  const events: RuntimeEvent[] = [];
+  const lifecycle: RuntimeEvent[] = [];
+  const deadLetters: EventOf<'dead-letter'>[] = [];
+  system.events.subscribe({}, (event) => {
+    events.push(event);
+    if (event.type === 'dead-letter') deadLetters.push(event);
+    if (lifecycleTypes.has(event.type)) lifecycle.push(event);
+  });
   onTestFinished(async () => {
     let stopped = false;
     void system.stop().then(() => (stopped = true));
@@ -62,6 +80,7 @@ export async function startTestSystem(
   return {
     system,
     clock,
+    events,
     lifecycle,
     deadLetters,
     settle,
@@ -93,7 +112,8 @@ export function worker<State, Message>(
   behavior: Behavior<State, Message>,
   options: Omit<Partial<WorkerSpec<State, Message>>, 'id' | 'behavior'> = {},
 ): WorkerSpec<State, Message> {
-  return { kind: 'test', ...options, id, behavior };
+  // Tests tell actors apart by what they say.
+  return { kind: 'test', showMessage: (message) => message, ...options, id, behavior };
 }
 
 /** A behavior without state. */
@@ -114,7 +134,7 @@ export function gate<T = void>(): PromiseWithResolvers<T> {
   return Promise.withResolvers<T>();
 }
 
-/** A crash takes three turns of the event loop to its restart, an escalation as many a level. */
-async function settle(): Promise<void> {
+/** Lets everything happen that can: a crash takes three turns of the event loop to its restart, an escalation as many a level. */
+export async function settle(): Promise<void> {
   for (let turns = 0; turns < 30; turns++) await turn();
 }

@@ -385,7 +385,7 @@ test('an account that does not answer in time leaves the outcome of an order unk
   const account = accounts['demo-1']!;
   const client = await StreamClient.authenticated(port, keys.trader);
   const submit = () => client.ask({ type: 'submit-order', account: 'demo-1', order: marketOrder('a') });
-  account.answer = () => Promise.reject(new AskTimeout(account.path, 1_000, 'handler'));
+  account.answer = () => Promise.reject(new AskTimeout(account.path, 'command', 1_000, 'handler'));
   expect(await submit()).toMatchObject({ problem: { code: 'OUTCOME_UNKNOWN', status: 503 } });
   account.answer = () => Promise.reject(new MailboxFull(account.path, 1_024));
   expect(await submit()).toMatchObject({ problem: { code: 'OVERLOADED', retryAfterMs: 500 } });

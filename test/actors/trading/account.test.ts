@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { commandId, decide, digest, emptyAccount, evolve } from '../../../actors/trading/account.ts';
+import { type Account, commandId, decide, digest, emptyAccount, evolve } from '../../../actors/trading/account.ts';
 import type { AccountCommand } from '../../../actors/trading/commands.ts';
 import type { BrokerReport } from '../../../actors/trading/broker.ts';
 import { ENDED_ORDERS_KEPT } from '../../../actors/trading/order.ts';
+import { deciderOf } from '../../support/decider.ts';
 import {
   factsOf,
   filled,
@@ -18,6 +19,12 @@ import {
   s,
 } from './fixtures.ts';
 
+const account = deciderOf({
+  initial: emptyAccount(1),
+  decide: (before: Account, command: AccountCommand) => decide(before, command, factsOf()),
+  evolve,
+});
+
 describe('opening and deposits', () => {
   test('an account opens once, with its terms', () => {
     const ledger = opened({ currency: 'EUR', leverage: 20, aiMayOrder: true, balance: '50000' });
@@ -31,22 +38,29 @@ describe('opening and deposits', () => {
       sequences: { orders: 0, positions: 0, account: 2 },
     });
     const again = { type: 'open-account', currency: 'USD', oms: 'netting', leverage: 1, aiMayOrder: false } as const;
-    expect(ledger.give(again)).toEqual({ events: [], reply: { type: 'done' } });
+    account.given(ledger.events).when(again).thenEvents().thenReply({ type: 'done' });
   });
 
   test.each([0, 501, 1.5, Number.NaN])('leverage %d is refused', (leverage) => {
-    const command = { type: 'open-account', currency: 'USD', oms: 'netting', leverage, aiMayOrder: false } as const;
-    expect(() => decide(emptyAccount(1), command, factsOf())).toThrow(`leverage must be 1 to 500, was ${leverage}`);
+    account
+      .given([])
+      .when({ type: 'open-account', currency: 'USD', oms: 'netting', leverage, aiMayOrder: false })
+      .thenThrows(`leverage must be 1 to 500, was ${leverage}`);
   });
 
   test.each(['0', '-1', '0.001'])('a deposit of %s is refused', (amount) => {
-    const command = { type: 'deposit', reference: 'r', amount: s(amount) } as const;
-    expect(() => decide(opened().account, command, factsOf())).toThrow(RangeError);
+    account
+      .given(opened().events)
+      .when({ type: 'deposit', reference: 'r', amount: s(amount) })
+      .thenThrows(RangeError);
   });
 
   test('nothing can be deposited before the account is open', () => {
-    const decision = decide(emptyAccount(1), { type: 'deposit', reference: 'r', amount: s('1') }, factsOf());
-    expect(decision).toEqual({ events: [], reply: { type: 'refused', code: 'NOT_FOUND' } });
+    account
+      .given([])
+      .when({ type: 'deposit', reference: 'r', amount: s('1') })
+      .thenEvents()
+      .thenReply({ type: 'refused', code: 'NOT_FOUND' });
   });
 });
 
@@ -114,17 +128,19 @@ describe('canceling', () => {
   test('an ended order is refused without an event', () => {
     const ledger = working();
     ledger.give(filled('o-1-3', '1', '1.08'));
-    expect(ledger.give(cancel('1'))).toEqual({
-      events: [],
-      reply: { type: 'refused', code: 'ORDER_NOT_WORKING', figures: { orderId: 'o-1-3', state: 'FILLED' } },
-    });
+    account
+      .given(ledger.events)
+      .when(cancel('1'))
+      .thenEvents()
+      .thenReply({ type: 'refused', code: 'ORDER_NOT_WORKING', figures: { orderId: 'o-1-3', state: 'FILLED' } });
   });
 
   test('an order that was never there is not found', () => {
-    expect(opened().give(cancel('1'))).toEqual({
-      events: [],
-      reply: { type: 'refused', code: 'NOT_FOUND', figures: { orderId: 'o-1-3' } },
-    });
+    account
+      .given(opened().events)
+      .when(cancel('1'))
+      .thenEvents()
+      .thenReply({ type: 'refused', code: 'NOT_FOUND', figures: { orderId: 'o-1-3' } });
   });
 });
 
@@ -187,9 +203,15 @@ describe('fills', () => {
   test('a fill that is told again gives no event, also when the order has ended by it', () => {
     const ledger = working();
     ledger.give(filled('o-1-3', '0.4', '1.08', 'a'));
-    expect(ledger.give(filled('o-1-3', '0.4', '1.08', 'a')).events).toEqual([]);
+    account
+      .given(ledger.events)
+      .when(filled('o-1-3', '0.4', '1.08', 'a'))
+      .thenEvents();
     ledger.give(filled('o-1-3', '0.6', '1.08', 'b'));
-    expect(ledger.give(filled('o-1-3', '0.6', '1.08', 'b')).events).toEqual([]);
+    account
+      .given(ledger.events)
+      .when(filled('o-1-3', '0.6', '1.08', 'b'))
+      .thenEvents();
     expect(ledger.account.positions.get('EURUSD')?.quantity).toBe(s('1'));
   });
 

@@ -1,101 +1,209 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { MailboxSpec } from '../../../runtime/system.ts';
-import { failToStart, life } from '../../support/lives.ts';
-import { OtpModel, type RestartType, type Strategy } from '../../support/otp-model.ts';
+import type { ActorContext } from '../../../runtime/actor.ts';
+import { ChildRunning, DuplicateChild, DynamicChild, NoSuchActor, StartFailed } from '../../../runtime/spec.ts';
+import type { ChildSpec, MailboxSpec } from '../../../runtime/system.ts';
+import { failToStart, household, life, statusOf } from '../../support/lives.ts';
+import {
+  type Answer,
+  type ModelChildSpec,
+  type ModelSpec,
+  OtpModel,
+  type RestartType,
+  type StartOutcome,
+} from '../../support/otp-model.ts';
 import { trapRejections } from '../../support/rejections.ts';
 import { lenient, startTestSystem, supervisor, type TestSystem, worker } from '../../support/test-system.ts';
 
 trapRejections();
 
+/** More with TEST_SCALE. */
+const numRuns = Math.ceil(200 * Number(process.env['TEST_SCALE'] ?? 1));
 const restartType = fc.constantFrom<RestartType>('permanent', 'transient', 'temporary');
 const passage = fc.record({
   do: fc.constant('advance' as const),
   byMs: fc.constantFrom(1, 400, 600, 999, 1_000, 1_001),
 });
 
-describe('P1 a supervisor does what the model of OTP does, start by start and stop by stop', () => {
-  const id = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
-  const action = fc.oneof(
-    { weight: 6, arbitrary: fc.record({ do: fc.constant('crash' as const), id }) },
-    { weight: 2, arbitrary: passage },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('remove' as const), id }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('add' as const), id, restart: restartType }) },
-    {
-      weight: 2,
-      arbitrary: fc.record({ do: fc.constant('spoil' as const), id, count: fc.integer({ min: 1, max: 3 }) }),
-    },
-  );
-  const initial = fc.array(restartType, { minLength: 1, maxLength: 4 });
+/** The system that is compared with the model: one supervisor, its children, and what their next starts are to come to. */
+interface Real {
+  readonly running: TestSystem;
+  readonly log: string[];
+  readonly plans: Map<string, StartOutcome[]>;
+}
 
-  test.each<Strategy>(['one-for-one', 'rest-for-one', 'one-for-all'])('%s', async (strategy) => {
-    await fc.assert(
-      fc.asyncProperty(initial, fc.nat(4), fc.array(action, { maxLength: 15 }), async (types, intensity, actions) => {
-        const policy = { intensity, periodMs: 1_000 };
-        const model = new OtpModel(strategy, policy);
-        const log: string[] = [];
-        const spoiled = new Map<string, number>();
-        const child = (name: string, restart: RestartType) =>
-          life(name, log, {
-            restart,
-            start: () => {
-              const left = spoiled.get(name) ?? 0;
-              spoiled.set(name, Math.max(0, left - 1));
-              if (left > 0) failToStart();
-            },
-          });
-        const names = ['a', 'b', 'c', 'd'];
-        const running = await startTestSystem(
-          supervisor(
-            'root',
-            strategy,
-            types.map((restart, at) => child(names[at]!, restart)),
-            policy,
-          ),
-        );
-        const { system, settle } = running;
-        for (const [at, restart] of types.entries()) model.add(names[at]!, restart);
-        for (const step of actions) {
-          switch (step.do) {
-            case 'crash':
-              system.find<string>(`/${step.id}`)?.tell('crash');
-              model.crash(step.id, running.clock.monotonicMs());
-              break;
-            case 'advance':
-              await running.advance(step.byMs);
-              break;
-            case 'remove':
-              await system.stopChild(`/${step.id}`);
-              model.remove(step.id);
-              break;
-            case 'add':
-              if (system.find(`/${step.id}`)) break;
-              spoiled.set(step.id, 0);
-              await system.spawn('/', child(step.id, step.restart));
-              model.add(step.id, step.restart);
-              break;
-            case 'spoil':
-              if (!system.find(`/${step.id}`)) break;
-              spoiled.set(step.id, step.count);
-              model.spoil(step.id, step.count);
-              break;
-          }
-          await settle();
-          expect(log).toEqual(model.trace);
-          if (model.hasEnded) break;
-          expect(aliveIn(running)).toEqual(model.alive);
-        }
-        expect(running.history().includes('gave-up /')).toBe(model.hasEnded);
-        await system.stop();
+/** One act on both. @returns what both answered, when they answer */
+type Act = (model: OtpModel, real: Real) => void | Promise<[expected: Answer, found: Answer]> | Promise<void>;
+
+class Step implements fc.AsyncCommand<OtpModel, Real> {
+  readonly #name: string;
+  readonly #act: Act;
+
+  constructor(name: string, act: Act) {
+    this.#name = name;
+    this.#act = act;
+  }
+
+  check(model: Readonly<OtpModel>): boolean {
+    return model.end === undefined;
+  }
+
+  async run(model: OtpModel, real: Real): Promise<void> {
+    const answers = await this.#act(model, real);
+    await real.running.settle();
+    expect(real.log).toEqual(model.trace);
+    if (answers) expect(answers[1]).toBe(answers[0]);
+    if (model.end === undefined) expect(childrenOf(real)).toEqual(model.children);
+    expect(real.running.history().includes('gave-up /')).toBe(model.end === 'gave up');
+    expect(statusOf(real.running.system, '/')).toBe(model.end === undefined ? 'running' : 'stopped');
+  }
+
+  toString(): string {
+    return this.#name;
+  }
+}
+
+/** Households have upper-case ids: they end as with the reason `shutdown`, and do nothing else by themselves. */
+const ids = ['a', 'b', 'c', 'd', 'X', 'Y'] as const;
+const id = fc.constantFrom(...ids);
+const isHousehold = (of: string): boolean => of === of.toUpperCase();
+const outcomes = fc.array(fc.constantFrom<StartOutcome>('fail', 'fail', 'decline', 'well'), { maxLength: 3 });
+
+const steps = [
+  fc.uniqueArray(id, { minLength: 1, maxLength: 3 }).map(
+    (some) =>
+      new Step(`crash ${some.join()}`, (model, { running }) => {
+        const lives = some.filter((one) => !isHousehold(one));
+        for (const one of lives) running.system.find<string>(`/${one}`)?.tell('crash');
+        model.crash(lives, running.clock.monotonicMs());
       }),
-      { numRuns: 100 },
+  ),
+  id.map(
+    (one) =>
+      new Step(`end ${one}`, (model, { running }) => {
+        running.system.find<string>(isHousehold(one) ? `/${one}/heart` : `/${one}`)?.tell('end');
+        model.endByItself(one, running.clock.monotonicMs());
+      }),
+  ),
+  fc.tuple(id, outcomes).map(
+    ([one, plan]) =>
+      new Step(`plan ${one} ${plan.join()}`, (model, { running, plans }) => {
+        const planned = isHousehold(one) ? plan.map((outcome) => (outcome === 'decline' ? 'well' : outcome)) : plan;
+        if (!running.system.list('/').includes(`/${one}`)) return;
+        plans.set(one, [...planned]);
+        model.plan(one, planned);
+      }),
+  ),
+  passage.map(({ byMs }) => new Step(`advance ${byMs}`, (_model, { running }) => running.advance(byMs))),
+  id.map((one) => administer('terminate', one, ({ system }) => system.terminateChild(`/${one}`))),
+  id.map((one) => administer('restart', one, ({ system }) => system.restartChild(`/${one}`))),
+  id.map((one) => administer('delete', one, ({ system }) => system.deleteChild(`/${one}`))),
+  id.map((one) => administer('remove', one, ({ system }) => system.stopChild(`/${one}`))),
+];
+
+function addition(config: Config): fc.Arbitrary<Step> {
+  return fc.tuple(id, restartType, fc.boolean(), outcomes).map(([one, restart, wish, plan]) => {
+    const spec = childSpec(config, one, restart, wish);
+    return new Step(
+      `add ${restart} ${spec.significant ? 'significant ' : ''}${one} ${plan.join()}`,
+      async (model, real) => {
+        const planned = isHousehold(one) ? [] : plan;
+        const { system, clock } = real.running;
+        if (!system.list('/').includes(`/${one}`)) real.plans.set(one, [...planned]);
+        const expected = model.add(spec, planned, clock.monotonicMs());
+        return [expected, await answerTo(system.spawn('/', childOf(real, spec)))];
+      },
+    );
+  });
+}
+
+function administer(
+  call: 'terminate' | 'restart' | 'delete' | 'remove',
+  one: string,
+  perform: (running: TestSystem) => Promise<void>,
+): Step {
+  return new Step(`${call} ${one}`, async (model, { running }) => {
+    const found = await answerTo(perform(running));
+    return [model[call](one), found];
+  });
+}
+
+/** @throws whatever is no answer */
+async function answerTo(call: Promise<void>): Promise<Answer> {
+  try {
+    await call;
+    return 'ok';
+  } catch (error) {
+    if (error instanceof DuplicateChild) return 'duplicate';
+    if (error instanceof ChildRunning) return 'running';
+    if (error instanceof NoSuchActor) return 'not found';
+    if (error instanceof DynamicChild) return 'dynamic';
+    if (error instanceof StartFailed) return 'failed';
+    throw error;
+  }
+}
+
+function childOf(
+  { log, plans }: Pick<Real, 'log' | 'plans'>,
+  { id: name, restart, significant }: ModelChildSpec,
+): ChildSpec {
+  const start = (context: ActorContext<string>): void => {
+    const outcome = plans.get(name)?.shift();
+    if (outcome === 'fail') failToStart();
+    if (outcome === 'decline') context.stop();
+  };
+  return (isHousehold(name) ? household : life)(name, log, { restart, significant, start });
+}
+
+function childrenOf({ running: { system } }: Real): Record<string, string> {
+  const children = system.inspect().filter(({ path }) => path.lastIndexOf('/') === 0 && path !== '/');
+  return Object.fromEntries(children.map((child) => [child.id, child.status]));
+}
+
+type Config = Pick<ModelSpec, 'strategy' | 'autoShutdown'>;
+
+function childSpec({ autoShutdown }: Config, name: string, restart: RestartType, wish: boolean): ModelChildSpec {
+  return { id: name, restart, significant: wish && restart !== 'permanent' && autoShutdown !== 'never' };
+}
+
+describe('P1 a supervisor does what the model of OTP does, start by start and stop by stop', () => {
+  const initial = fc.array(fc.tuple(restartType, fc.boolean()), { minLength: 1, maxLength: 5 });
+
+  test.each<Config>([
+    { strategy: 'one-for-one', autoShutdown: 'never' },
+    { strategy: 'one-for-one', autoShutdown: 'any-significant' },
+    { strategy: 'one-for-one', autoShutdown: 'all-significant' },
+    { strategy: 'rest-for-one', autoShutdown: 'never' },
+    { strategy: 'rest-for-one', autoShutdown: 'any-significant' },
+    { strategy: 'rest-for-one', autoShutdown: 'all-significant' },
+    { strategy: 'one-for-all', autoShutdown: 'never' },
+    { strategy: 'one-for-all', autoShutdown: 'any-significant' },
+    { strategy: 'one-for-all', autoShutdown: 'all-significant' },
+    { strategy: 'dynamic', autoShutdown: 'never' },
+  ])('$strategy, auto-shutdown $autoShutdown', async (config) => {
+    await fc.assert(
+      fc.asyncProperty(
+        initial,
+        fc.nat(4),
+        fc.commands([...steps, ...Array.from({ length: 2 }, () => addition(config))], { maxCommands: 25 }),
+        async (types, intensity, commands) => {
+          const log: string[] = [];
+          const plans = new Map<string, StartOutcome[]>();
+          const model = new OtpModel({ ...config, intensity, periodMs: 1_000 });
+          const specs = types.map(([restart, wish], at) => childSpec(config, ids[(at * 5) % 6]!, restart, wish));
+          const children = specs.map((spec) => childOf({ log, plans }, spec));
+          const root = supervisor('root', config.strategy, children, { intensity, periodMs: 1_000 });
+          const running = await startTestSystem({ ...root, autoShutdown: config.autoShutdown });
+          for (const spec of specs) model.add(spec, [], 0);
+          expect(log).toEqual(model.trace);
+          await fc.asyncModelRun(() => ({ model, real: { running, log, plans } }), commands);
+          await running.system.stop();
+        },
+      ),
+      { numRuns },
     );
   });
 });
-
-function aliveIn({ system }: TestSystem): string[] {
-  return system.inspect().flatMap(({ type, status, id }) => (type === 'worker' && status === 'running' ? [id] : []));
-}
 
 /** Two levels, a mailbox of every policy, and one child that starts on demand. */
 async function startFamily(handled: string[], intensity: number): Promise<TestSystem> {
@@ -112,8 +220,8 @@ async function startFamily(handled: string[], intensity: number): Promise<TestSy
         start() {},
         receive: async (_state, message) => {
           await Promise.resolve();
-          handled.push(message);
           if (message.startsWith('crash')) throw new Error(message);
+          handled.push(message);
         },
       },
       { restart, mailbox: mailboxes[id]!, onDemand: id === 'd' },
@@ -160,7 +268,7 @@ test('P2 no message is lost or doubled: each is handled, waits, or is a dead let
       const { system, ref, deadLetters } = running;
       const refs = familyPaths.map((path) => [path, ref<string>(path)] as const);
       const orphans: string[] = [];
-      system.events.subscribe('lifecycle', () => void orphans.push(...orphansIn(running)));
+      system.events.subscribe({}, () => void orphans.push(...orphansIn(running)));
       const sent: string[] = [];
       for (const step of actions) {
         switch (step.do) {
@@ -190,11 +298,11 @@ test('P2 no message is lost or doubled: each is handled, waits, or is a dead let
       }
       await running.advance(10_000);
       await system.stop();
-      const accounted = [...handled, ...deadLetters.map(({ messageType }) => messageType)];
+      const accounted = [...handled, ...deadLetters.map(({ message }) => String(message.shown))];
       expect(accounted.toSorted()).toEqual(sent.toSorted());
       expect(orphans).toEqual([]);
     }),
-    { numRuns: 150 },
+    { numRuns },
   );
 });
 
@@ -243,6 +351,6 @@ test('P4 there are never more restarts in a window than the intensity allows', a
       }
       await running.system.stop();
     }),
-    { numRuns: 100 },
+    { numRuns },
   );
 });

@@ -7,6 +7,8 @@ import { isAllowed } from '../../../config/roles.ts';
 import { silentLog, type Log } from '../../../runtime/actor.ts';
 import { VirtualClock } from '../../../runtime/clock.ts';
 import { EventBus } from '../../../runtime/event-bus.ts';
+import type { ActorDetail } from '../../../runtime/inspection.ts';
+import { isWithin } from '../../../runtime/path.ts';
 import type { ActorRef } from '../../../runtime/ref.ts';
 import { hashApiKey, newApiKey } from '../../../transports/api-key.ts';
 import {
@@ -91,7 +93,13 @@ export function fixture(
   const accountsOf = ({ tenantId }: Principal) => entries.filter((entry) => entry.tenantId === tenantId);
   const services: Services = {
     ...{ version: '1.2.3', clock, bus, quotes, instruments, log: recordingLog(logged), accountsOf },
-    directory: { find: (path) => actors.get(path), list: () => [] },
+    directory: {
+      find: (path) => actors.get(path),
+      list: () => [],
+      named: () => undefined,
+      names: () => [],
+      onNames: () => () => {},
+    },
     quoteEpoch: (symbol) => `epoch-${symbol}`,
     findPrincipal: async (hash) => {
       lookUps.count += 1;
@@ -109,7 +117,10 @@ export function fixture(
     health: () => health,
     supervisors: () => ({ status: 'operational', reasons: [], supervisors: [] }),
     actors: () => [],
-    actorState: (path) => (path === '/tenants/demo/accounts/demo-1' ? { path, state: { balance: 1n } } : undefined),
+    actor: (path, within) =>
+      path === '/tenants/demo/accounts/demo-1' && isWithin(path, within)
+        ? ({ path, state: { balance: '1' } } as unknown as ActorDetail)
+        : undefined,
     services: () => [],
     requestSignal: async (_principal, { symbol }) => ({
       id: 's-1',

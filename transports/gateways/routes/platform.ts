@@ -46,10 +46,7 @@ export function platformRoutes(app: App, { services }: GatewayContext): void {
     },
     (request, reply) => {
       const path = `/${request.params['*']}`;
-      const found = isWithin(path, visibleRoot(callerOf(request))) ? services.actorState(path) : undefined;
-      return found === undefined
-        ? sendNotFound(reply, `actor ${path}`)
-        : reply.type('application/json; charset=utf-8').send(JSON.stringify(found, amountsAsText));
+      return services.actor(path, visibleRoot(callerOf(request))) ?? sendNotFound(reply, `actor ${path}`);
     },
   );
 }
@@ -57,9 +54,4 @@ export function platformRoutes(app: App, { services }: GatewayContext): void {
 /** Who belongs to a tenant sees that tenant's part of the tree. */
 function visibleRoot({ tenant }: Principal): string {
   return tenant === undefined ? '/' : childPath('/tenants', tenant);
-}
-
-/** Actors show scaled integers of their state as they are. */
-function amountsAsText(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
 }
