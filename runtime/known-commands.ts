@@ -43,9 +43,11 @@ export class KnownCommands<Reply> {
   remember(commandId: string, known: KnownCommand<Reply>, durableSeq: number): void {
     this.#recent.set(commandId, known);
     this.#ids.add(commandId);
-    for (const [id, { seq }] of this.#recent) {
-      if (this.#recent.size <= this.#limit || seq > durableSeq) return;
-      this.#recent.delete(id);
+    while (this.#recent.size > this.#limit) {
+      const oldest = this.#recent.keys().next().value!;
+      const { seq } = this.#recent.get(oldest)!;
+      if (seq > durableSeq) return;
+      this.#recent.delete(oldest);
       this.#forgottenSeq = seq;
     }
   }

@@ -31,55 +31,71 @@ export async function insert({ client }: DirectConnection, values: Parameters): 
 /** What a batch is to the statement. */
 export type Parameters = (string | Buffer)[];
 
-/**
- * One pass over the batch: this is the hottest loop between an order and its commit.
- * @throws {AssertionError} a text that would shift those behind it
- */
-export function parametersOf(batch: readonly JournalEntry[]): Parameters {
-  const [tenants, entities, seqs, slots, epochs] = [[], [], [], [], []] as [
-    number[],
-    number[],
-    number[],
-    number[],
-    number[],
-  ];
-  const commands = new JoinedTexts();
-  const digests = new JoinedTexts();
-  const payloads = new JoinedTexts();
-  const slotEpochs = new Map<number, number[]>();
-  for (const entry of batch) {
-    tenants.push(entry.tenantId);
-    entities.push(entry.entityId);
-    seqs.push(entry.seq);
-    slots.push(entry.slot);
-    epochs.push(entry.epoch);
-    commands.add(entry.commandId);
-    digests.add(entry.digest);
-    payloads.add(entry.payload);
-    const known = slotEpochs.get(entry.slot);
-    if (!known) slotEpochs.set(entry.slot, [entry.epoch]);
-    else if (!known.includes(entry.epoch)) known.push(entry.epoch);
+/** Turns one batch after another into parameters. It keeps its buffers: new ones for each commit would keep the garbage collector busy. */
+export class BatchEncoder {
+  readonly #commands = new JoinedTexts();
+  readonly #digests = new JoinedTexts();
+  readonly #payloads = new JoinedTexts();
+
+  /**
+   * One pass over the batch: this is the hottest loop between an order and its commit.
+   * @returns parameters that hold until the next call
+   * @throws {AssertionError} a text that would shift those behind it
+   */
+  encode(batch: readonly JournalEntry[]): Parameters {
+    const [commands, digests, payloads] = [this.#commands, this.#digests, this.#payloads];
+    for (const texts of [commands, digests, payloads]) texts.clear();
+    const [tenants, entities, seqs, slots, epochs] = [[], [], [], [], []] as [
+      number[],
+      number[],
+      number[],
+      number[],
+      number[],
+    ];
+    const slotEpochs = new Map<number, number[]>();
+    for (const entry of batch) {
+      tenants.push(entry.tenantId);
+      entities.push(entry.entityId);
+      seqs.push(entry.seq);
+      slots.push(entry.slot);
+      epochs.push(entry.epoch);
+      commands.add(entry.commandId);
+      digests.add(entry.digest);
+      payloads.add(entry.payload);
+      const known = slotEpochs.get(entry.slot);
+      if (!known) slotEpochs.set(entry.slot, [entry.epoch]);
+      else if (!known.includes(entry.epoch)) known.push(entry.epoch);
+    }
+    const owned = [...slotEpochs].flatMap(([slot, its]) => its.map((epoch) => [slot, epoch] as const));
+    const numbers = [
+      owned.map(([slot]) => slot),
+      owned.map(([, epoch]) => epoch),
+      tenants,
+      entities,
+      seqs,
+      slots,
+      epochs,
+    ];
+    return [
+      ...numbers.map((column) => `{${column.join(',')}}`),
+      ...[commands, digests, payloads].map((texts) => texts.bytes(batch.length)),
+    ];
   }
-  const owned = [...slotEpochs].flatMap(([slot, its]) => its.map((epoch) => [slot, epoch] as const));
-  const numbers = [
-    owned.map(([slot]) => slot),
-    owned.map(([, epoch]) => epoch),
-    tenants,
-    entities,
-    seqs,
-    slots,
-    epochs,
-  ];
-  return [
-    ...numbers.map((column) => `{${column.join(',')}}`),
-    ...[commands, digests, payloads].map((texts) => texts.bytes(batch.length)),
-  ];
 }
+
+const firstBytes = 64 * 1024;
+/** What one very large batch needed is given back. */
+const keptBytes = 4 * 1024 * 1024;
 
 /** Texts joined by the separator, as the bytes that go to the server: as one string they would be copied twice more. */
 class JoinedTexts {
-  #bytes = Buffer.allocUnsafe(64 * 1024);
+  #bytes = Buffer.allocUnsafe(firstBytes);
   #length = 0;
+
+  clear(): void {
+    this.#length = 0;
+    if (this.#bytes.length > keptBytes) this.#bytes = Buffer.allocUnsafe(firstBytes);
+  }
 
   add(text: string): void {
     const most = this.#length + 1 + text.length * 3; // UTF-8 takes at most three bytes a UTF-16 unit

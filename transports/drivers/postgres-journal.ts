@@ -12,7 +12,7 @@ import {
   type Refusal,
 } from '../../runtime/journal.ts';
 import { tenantSchema } from './migrations.ts';
-import { assertWritable, insert, isRolledBack, parametersOf } from './postgres-journal-insert.ts';
+import { assertWritable, BatchEncoder, insert, isRolledBack } from './postgres-journal-insert.ts';
 import {
   DatabaseUnavailable,
   checkDurability,
@@ -34,6 +34,7 @@ interface Connected extends DirectConnection {
 
 export class PostgresJournal implements Journal {
   readonly #database: Database;
+  readonly #encoder = new BatchEncoder();
   readonly #log: Log;
   #connection: Connected | undefined;
   /** The process of a connection that was lost on the way: it may commit still. */
@@ -104,7 +105,7 @@ export class PostgresJournal implements Journal {
   }
 
   async #insert(connection: Connected, batch: readonly JournalEntry[]): Promise<readonly Refusal[]> {
-    const values = parametersOf(batch);
+    const values = this.#encoder.encode(batch);
     try {
       const rowCount = await insert(connection, values);
       if (rowCount === batch.length) {
