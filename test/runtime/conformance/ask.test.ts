@@ -319,3 +319,20 @@ test('C86 each ask settles once, with its own answer or its own failure, when so
   }
   expect(kinds).toEqual(new Set(['answer', 'MailboxFull', 'ActorCrashed', 'AskUnanswered', 'AskTimeout']));
 });
+
+test('C84 on a virtual clock a slow machine moves no deadline', async () => {
+  const busy = handler<string>((_message, context) => {
+    context.replyLater();
+    for (const endMs = performance.now() + 5; performance.now() < endMs;);
+  });
+  const { ref, advance, clock } = await startTestSystem([worker('a', busy)]);
+  // Far beyond what the machine's own clock has counted.
+  clock.advance(1e12);
+  const failure = ref<string>('/a')
+    .ask('question', { timeoutMs: 1_000 })
+    .catch((error: unknown) => error);
+  await advance(999);
+  expect(await Promise.race([failure, Promise.resolve('open')])).toBe('open');
+  await advance(1);
+  expect(await Promise.race([failure, Promise.resolve('open')])).toBeInstanceOf(AskTimeout);
+});
