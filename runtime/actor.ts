@@ -89,10 +89,11 @@ export interface ActorContext<Message> {
 
   /**
    * Puts the message in hand aside, over restarts too; after a restart it comes back by itself, in front of all that waits.
-   * @returns false when there is no room: the message has become a dead letter, and its ask has failed
+   * It moves when its handler has ended; until then it is in hand, and the failure of the handler is its failure.
+   * @returns false when there is no room: the message becomes a dead letter, and its ask fails
    */
   stash(): boolean;
-  /** Puts everything that was put aside in front of all that waits, in its order. */
+  /** Puts everything that was put aside earlier in front of all that waits, in its order. */
   unstashAll(): void;
 
   /** A name under which others find this actor, over its restarts, until it ends. @returns false when another actor has it */

@@ -2,13 +2,19 @@
 import type { ReplyTo } from './actor.ts';
 import { Deadline } from './deadlines.ts';
 import { AskCycle, AskTimeout } from './errors.ts';
-import { typeOf } from './redaction.ts';
+import { harmless, typeOf } from './redaction.ts';
 
 /** Who is asked. */
 export interface Askable {
   readonly path: string;
   /** A reply came after the ask was settled. */
   lateReply(ask: Ask): void;
+}
+
+/** Who keeps an ask to be answered after its message was handled. */
+export interface AskKeeper {
+  /** It has been answered, or has failed. */
+  released(ask: Ask): void;
 }
 
 /** Who asks, when it is an actor. */
@@ -38,8 +44,8 @@ export class Ask extends Deadline implements ReplyTo {
   /** Where it stands, for AskTimeout. */
   where: 'queue' | 'handler' = 'queue';
   settled = false;
-  /** It will be answered after its message has been handled, or its message was put aside. */
-  kept = false;
+  /** It will be answered after its message has been handled. */
+  keeper: AskKeeper | undefined;
   /** Nobody waits for it and its message is not to be handled. */
   withdrawn = false;
   readonly #resolve: (value: unknown) => void;
@@ -53,6 +59,7 @@ export class Ask extends Deadline implements ReplyTo {
     asker: Asker | undefined,
   ) {
     super();
+    if (!(timeoutMs >= 0)) throw new RangeError(`timeoutMs must be 0 or more, was ${timeoutMs}`);
     this.target = target;
     this.message = message;
     this.timeoutMs = timeoutMs;
@@ -64,7 +71,14 @@ export class Ask extends Deadline implements ReplyTo {
     this.#reject = captured.reject;
   }
 
+  /** @param value a promise is none: who waits for it would wait without a timeout, so the ask fails */
   reply(value: unknown): void {
+    if (harmless(value) instanceof Promise) {
+      this.fail(
+        new TypeError(`${this.target.path} must answer ${typeOf(this.message)} with a value, not with a promise`),
+      );
+      return;
+    }
     if (this.#settle()) this.#resolve(value);
     else this.target.lateReply(this);
   }
@@ -94,6 +108,7 @@ export class Ask extends Deadline implements ReplyTo {
     this.settled = true;
     this.clear();
     this.asker?.settled(this);
+    this.keeper?.released(this);
     return true;
   }
 }

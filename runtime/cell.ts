@@ -26,7 +26,18 @@ export interface Keeper<Child> {
 /** What a start came to: `halted` it was stopped on the way, `declined` it did not want to. */
 export type Started = 'running' | 'halted' | 'declined';
 
+/** What a halt is for. */
+export type Towards = 'restarting' | 'down' | 'stopped';
+
+/** Of halts that overlap, the one that leaves less holds. */
+export function further(one: Towards | undefined, other: Towards): Towards {
+  if (one === 'stopped' || other === 'stopped') return 'stopped';
+  return one === 'down' ? one : other;
+}
+
 interface Starting {
+  /** It rested before: then it starts once more, and is not restarted. */
+  readonly hasRested: boolean;
   resolve(started: Started): void;
   reject(error: unknown): void;
 }
@@ -43,7 +54,8 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
   startedMicros = 0;
   #status: Status = 'dormant';
   #suspended = false;
-  #halted = false;
+  /** It is being halted, or was, since its last start. */
+  #halted: Towards | undefined;
   #crashUnderWay = false;
   readonly #keeper: Keeper<Cell<State, Message>>;
   #node: TreeNode | undefined;
@@ -78,7 +90,8 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
   start(tree: TreeNode, siblings: 'few' | 'many'): Promise<Started> {
     assert(!this.life && !this.#ending, `${this.path} must not start while an incarnation is alive`);
     this.incarnation++;
-    this.#halted = false;
+    this.#halted = undefined;
+    const hasRested = this.#status === 'dormant';
     this.begin(new Incarnation<Message>(this, this.incarnation));
     this.attention ||= this.isDraining;
     this.#node = tree.spawn(this.spec.id, siblings, this);
@@ -87,7 +100,7 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
     this.#become('starting');
     if (!this.ready) this.env.scheduler.enqueue(this);
     return new Promise((resolve, reject) => {
-      this.#starting = { resolve, reject };
+      this.#starting = { hasRested, resolve, reject };
     });
   }
 
@@ -100,6 +113,8 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
   /** Waits for its first message, without an incarnation. */
   rest(): void {
     assert(!this.life, `${this.path} must not rest while an incarnation is alive`);
+    this.#halted = undefined;
+    if (this.#extras) this.#extras.ended = undefined;
     this.#become('dormant');
   }
 
@@ -108,22 +123,28 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
    * Towards `restarting` the messages stay and more are taken in; else they are given up: for good towards `stopped`,
    * until it is started again towards `down`. Never rejects; may overlap.
    */
-  async halt(towards: 'restarting' | 'down' | 'stopped', withinMs: number): Promise<void> {
+  async halt(towards: Towards, withinMs: number): Promise<void> {
+    const { incarnation } = this;
     const before = this.#status;
     if (before === 'stopped' || (towards !== 'stopped' && before === 'down')) return;
     if (before === 'dormant' && towards === 'restarting') return;
     if (towards !== 'restarting') this.#become('stopping');
     else if (before !== 'stopping') this.#become('restarting');
-    this.#halted = true;
+    this.#halted = further(this.#halted, towards);
     if (this.#ending) this.#ending.grace.shorten(withinMs);
     else if (this.life) void this.#end(this.life, { kind: 'shutdown' }, Math.min(withinMs, this.#shutdownMs));
     await this.#ending?.done;
+    // Another halt was done first, and it has been started again since.
+    if (incarnation !== this.incarnation) return;
     this.#starting?.resolve('halted');
     this.#starting = undefined;
     this.#leaveTree();
-    // A later halt towards an end may have overtaken this one, or been overtaken.
+    // Of two that overlap, the one that is done first ends it for both.
     if (towards === 'restarting' || this.status !== 'stopping') return;
-    this.#leave(towards, before === 'dormant' || before === 'down' ? undefined : { kind: 'shutdown' });
+    this.#leave(
+      this.#halted === 'stopped' ? 'stopped' : towards,
+      before === 'dormant' || before === 'down' ? undefined : { kind: 'shutdown' },
+    );
   }
 
   /** A child that ended by itself, or failed for good, and is not to be started again by its supervisor. */
@@ -169,7 +190,7 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
 
   override watchedBy(watch: Watcher): void {
     if (this.#status === 'stopped' || this.#status === 'down') {
-      watch.fire({ path: this.path, reason: { kind: 'shutdown' } });
+      watch.fire({ path: this.path, reason: this.#extras?.ended ?? shutDown });
     } else {
       (this.#extras ??= new Extras()).watchers.add(watch);
     }
@@ -284,9 +305,10 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
   #started(state: State): void {
     if (!this.startedWith(state) || this.#ending) return;
     this.startedMicros = this.clock.wallMicros();
-    if (this.incarnation > 1) this.restarts++;
+    const isRestart = this.incarnation > 1 && this.#starting?.hasRested !== true;
+    if (isRestart) this.restarts++;
     this.#become('running');
-    this.env.announce(this.incarnation === 1 ? 'started' : 'restarted', this.path, this.incarnation);
+    this.env.announce(isRestart ? 'restarted' : 'started', this.path, this.incarnation);
     this.#watchIdleness();
     this.settled();
     this.#starting?.resolve('running');
@@ -298,7 +320,8 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
     if (passivateAfterMs === undefined) return;
     this.trackIdleness();
     const extras = (this.#extras ??= new Extras());
-    extras.idleWatch ??= new IdleWatch(this, this.env.deadlines, passivateAfterMs);
+    // The spec may have changed since the last start.
+    extras.idleWatch = new IdleWatch(this, this.env.deadlines, passivateAfterMs);
     extras.idleWatch.begin(this.env.stampMs());
   }
 
@@ -327,13 +350,17 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
     this.#become('dormant');
     this.env.announce('resting', this.path, this.incarnation);
     if (this.hasMail) this.#keeper.wake(this);
+    else this.settled();
   }
 
   /** @returns a promise that resolves when the incarnation is gone */
   #end(life: Incarnation<Message>, reason: ExitReason, withinMs: number): Promise<void> {
     const grace = new Grace(this.clock, withinMs);
-    const done = this.#cleanUp(life, reason, grace, withinMs).finally(() => {
-      this.#ending = undefined;
+    const over = (): void => void (this.#ending = undefined);
+    // Not `finally`: whoever waits must hear of it before a halt that finds nothing to wait for goes on.
+    const done = this.#cleanUp(life, reason, grace, withinMs).then(over, (error: unknown) => {
+      over();
+      throw error;
     });
     this.#ending = { done, grace };
     return done;
@@ -394,7 +421,9 @@ export class Cell<State, Message> extends Handler<State, Message> implements Occ
     this.env.names.release(this);
     const extras = this.#extras;
     this.#extras = undefined;
-    for (const watch of extras?.watchers ?? []) watch.fire({ path: this.path, reason: reason ?? { kind: 'shutdown' } });
+    const ended = reason ?? extras?.ended ?? shutDown;
+    if (ended.kind !== 'shutdown') (this.#extras = new Extras()).ended = ended;
+    for (const watch of extras?.watchers ?? []) watch.fire({ path: this.path, reason: ended });
     extras?.onDrained?.();
     if (reason) this.env.announce(towards, this.path, this.incarnation);
   }
@@ -411,6 +440,9 @@ class Extras {
   idleWatch: IdleWatch | undefined;
   /** Called when nothing waits and nothing is in hand any more. */
   onDrained: (() => void) | undefined;
+  /** Why it has ended, for those who ask later; undefined when it was shut down, or has not ended. */
+  ended: ExitReason | undefined;
 }
 
+const shutDown: ExitReason = { kind: 'shutdown' };
 const refusing: ReadonlySet<Status> = new Set(['stopping', 'down', 'stopped']);

@@ -1,7 +1,7 @@
 /** Messages that nobody handled: counted, shown without their bodies, and told again when somebody asks for it. */
 import type { DeadLetter, EventStream } from './events.ts';
 import { messageInfo, type Show } from './message-info.ts';
-import type { Envelope, Token } from './envelope.ts';
+import { Envelope, type Token } from './envelope.ts';
 import { isWithin } from './path.ts';
 import type { TellResult } from './ref.ts';
 
@@ -89,14 +89,19 @@ export class DeadLetters {
   add(reason: DeadLetter['reason'], to: Addressee, lost: Envelope<unknown>): void {
     const id = ++this.count;
     const replays = lost.token instanceof Replay ? lost.token.count : 0;
-    const kept = { id, atMicros: this.#wallMicros(), reason, to, lost, tick: this.#tick(), replays };
+    // Not its ask and its token, which lead to the actor.
+    const bare = new Envelope(lost.message, lost.traceId, undefined, lost.sentTick, undefined);
+    const kept = { id, atMicros: this.#wallMicros(), reason, to, lost: bare, tick: this.#tick(), replays };
     this.#kept.set(id, kept);
     if (this.#kept.size > keptLetters) this.#kept.delete(this.#kept.keys().next().value!);
     // Who hears of dead letters and cannot take one makes another: that one is kept, but told nobody, or there would be no end.
     if (this.#telling || !this.#events.isHeard('dead-letter')) return;
     this.#telling = true;
-    this.#events.publish(to.path, to.incarnation, { type: 'dead-letter', ...this.#describe(kept) });
-    this.#telling = false;
+    try {
+      this.#events.publish(to.path, to.incarnation, { type: 'dead-letter', ...this.#describe(kept) });
+    } finally {
+      this.#telling = false;
+    }
   }
 
   /** The last ones, newest first. @param within only those for actors at or below this path */

@@ -1,5 +1,5 @@
 /** Deadlines of many things that nearly always end before they are due: asks, handlers, idle actors. */
-import type { Clock } from './clock.ts';
+import type { Clock, Timer } from './clock.ts';
 
 /** Something that expires at a time unless it is cleared before. In one lane at a time. */
 export abstract class Deadline {
@@ -24,29 +24,40 @@ export abstract class Deadline {
  * A timer each would cost more than the message it watches over.
  */
 export class Lane {
-  readonly #delayMs: number;
+  readonly delayMs: number;
+  /** Its keeper has it among those that may stand empty. */
+  isSpare = false;
   readonly #clock: Clock;
-  readonly #onEmpty: (delayMs: number) => void;
-  readonly #beforeRing: () => void;
+  readonly #keeper: LaneKeeper;
   #first: Deadline | undefined;
   #last: Deadline | undefined;
-  #armed = false;
+  #timer: Timer | undefined;
 
-  constructor(delayMs: number, clock: Clock, onEmpty: (delayMs: number) => void, beforeRing: () => void) {
-    this.#beforeRing = beforeRing;
-    this.#delayMs = delayMs;
+  constructor(delayMs: number, clock: Clock, keeper: LaneKeeper) {
+    this.delayMs = delayMs;
     this.#clock = clock;
-    this.#onEmpty = onEmpty;
+    this.#keeper = keeper;
+  }
+
+  get isEmpty(): boolean {
+    return this.#first === undefined;
   }
 
   add(deadline: Deadline, nowMs: number): void {
+    const last = this.#last;
+    const dueMs = nowMs + this.delayMs;
     deadline.lane = this;
-    deadline.dueMs = nowMs + this.#delayMs;
-    deadline.previous = this.#last;
-    if (this.#last === undefined) this.#first = deadline;
-    else this.#last.next = deadline;
+    deadline.previous = last;
     this.#last = deadline;
-    if (!this.#armed) this.#arm(this.#delayMs);
+    if (last === undefined) {
+      this.#first = deadline;
+      deadline.dueMs = dueMs;
+    } else {
+      last.next = deadline;
+      // With an older stamp than the one before it, it still rings after it.
+      deadline.dueMs = dueMs > last.dueMs ? dueMs : last.dueMs;
+    }
+    if (this.#timer === undefined) this.#arm(this.delayMs);
   }
 
   remove(deadline: Deadline): void {
@@ -57,43 +68,65 @@ export class Lane {
     deadline.previous = undefined;
     deadline.next = undefined;
     deadline.lane = undefined;
+    if (this.#first === undefined && !this.isSpare) this.#keeper.spare(this);
+  }
+
+  /** It is empty and will not be used again. */
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   /** What was added at `sinceMs` or later was in truth added so much later, at the latest. */
   postpone(sinceMs: number, byMs: number): void {
-    for (let late = this.#last; late !== undefined && late.dueMs - this.#delayMs >= sinceMs; late = late.previous) {
+    for (let late = this.#last; late !== undefined && late.dueMs - this.delayMs >= sinceMs; late = late.previous) {
       late.dueMs += byMs;
     }
   }
 
   #arm(delayMs: number): void {
-    this.#armed = true;
-    this.#clock.after(delayMs, () => this.#ring());
+    this.#timer = this.#clock.after(delayMs, () => this.#ring());
   }
 
   #ring(): void {
-    this.#armed = false;
-    this.#beforeRing();
+    this.#timer = undefined;
+    this.#keeper.beforeRing();
     const nowMs = this.#clock.monotonicMs();
     for (let due = this.#first; due !== undefined && due.dueMs <= nowMs; due = this.#first) {
       this.remove(due);
       due.expire();
     }
-    if (this.#first === undefined) this.#onEmpty(this.#delayMs);
+    if (this.#first === undefined) this.#keeper.drop(this);
     // Timers of the machine count whole milliseconds, and may ring a fraction too early. Who expired may have come back and armed it.
-    else if (!this.#armed) this.#arm(Math.max(1, Math.ceil(this.#first.dueMs - nowMs)));
+    else if (this.#timer === undefined) this.#arm(Math.max(1, Math.ceil(this.#first.dueMs - nowMs)));
   }
 }
 
-export class Deadlines {
+interface LaneKeeper {
+  beforeRing(): void;
+  /** It has just been emptied. */
+  spare(lane: Lane): void;
+  drop(lane: Lane): void;
+}
+
+/**
+ * So many empty lanes are kept with their timers: one that is used over and over is empty now and then, and a timer each time is dear.
+ * More are those of lengths that do not come again, such as what is left of a request's time.
+ */
+const mostSpare = 8;
+
+export class Deadlines implements LaneKeeper {
+  readonly beforeRing: () => void;
   readonly #clock: Clock;
-  readonly #beforeRing: () => void;
   readonly #lanes = new Map<number, Lane>();
+  /** Every empty lane is here, in the order in which they came; others may be. */
+  readonly #spare: (Lane | undefined)[] = Array.from({ length: mostSpare }, () => undefined);
+  #nextSpare = 0;
 
   /** @param beforeRing has the last moment to postpone what is about to expire */
   constructor(clock: Clock, beforeRing: () => void) {
     this.#clock = clock;
-    this.#beforeRing = beforeRing;
+    this.beforeRing = beforeRing;
   }
 
   /** Stamps given out since `sinceMs` were too old by as much as `byMs`: nothing that was added with them is to expire too early. */
@@ -109,9 +142,28 @@ export class Deadlines {
     if (delayMs === Infinity) return;
     let lane = this.#lanes.get(delayMs);
     if (!lane) {
-      lane = new Lane(delayMs, this.#clock, (emptyMs) => void this.#lanes.delete(emptyMs), this.#beforeRing);
+      lane = new Lane(delayMs, this.#clock, this);
       this.#lanes.set(delayMs, lane);
     }
     lane.add(deadline, nowMs);
+  }
+
+  /** Of its lanes. */
+  spare(lane: Lane): void {
+    const before = this.#spare[this.#nextSpare];
+    if (before !== undefined) {
+      before.isSpare = false;
+      if (before.isEmpty) this.drop(before);
+    }
+    lane.isSpare = true;
+    this.#spare[this.#nextSpare] = lane;
+    this.#nextSpare = (this.#nextSpare + 1) % mostSpare;
+  }
+
+  /** Of its lanes. */
+  drop(lane: Lane): void {
+    lane.close();
+    // There may be another of that length by now.
+    if (this.#lanes.get(lane.delayMs) === lane) this.#lanes.delete(lane.delayMs);
   }
 }

@@ -3,7 +3,10 @@ import type { Ask } from './ask.ts';
 
 /** What a message that was sent earlier is worth now. */
 export interface Token {
-  /** `outdated` its incarnation has ended, `expired` it waited too long, `canceled` its sender took it back. */
+  /**
+   * Asked once, when its message is taken to be handled.
+   * `outdated` its incarnation has ended, `expired` it waited too long, `canceled` its sender took it back.
+   */
   verdict(nowMs: number): 'live' | 'outdated' | 'expired' | 'canceled';
 }
 
@@ -19,7 +22,7 @@ export class Envelope<Message> {
   readonly ask: Ask | undefined;
   /** Of the event-loop turn in which the message was sent. */
   readonly sentTick: number;
-  /** Asked before it is handled; undefined for what is always worth handling. */
+  /** Undefined for what is always worth handling. */
   readonly token: Token | undefined;
 
   constructor(

@@ -52,7 +52,7 @@ export class Environment {
 
   constructor({ clock, log, random, stuckAfterMs, order }: EnvironmentOptions) {
     this.clock = clock;
-    this.log = log;
+    this.log = guarded(log);
     this.random = random;
     this.stuckAfterMs = stuckAfterMs;
     this.events = new EventStream(
@@ -83,10 +83,27 @@ export class Environment {
     this.events.publish(path, incarnation, error === undefined ? { type } : { type, error: describeError(error) });
   }
 
-  /** Something that must not fail did, and nobody is to suffer for it. */
-  /** @param over what it failed over: texts of it are not shown */
+  /**
+   * Something that must not fail did, and nobody is to suffer for it.
+   *
+   * @param over what it failed over: texts of it are not shown
+   */
   report(what: string, error: unknown, path?: string, over?: unknown): void {
     const info = describeError(error, unseenTexts(over, undefined));
     this.log.error({ ...(path !== undefined && { path }), error: info }, what);
   }
+}
+
+/** A log that throws loses its line, and nothing else: a crash goes on to the supervisor. */
+function guarded(log: Log): Log {
+  const write =
+    (level: keyof Log): Log[keyof Log] =>
+    (fields, text) => {
+      try {
+        log[level](fields, text);
+      } catch {
+        // There is nowhere to say so.
+      }
+    };
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 }

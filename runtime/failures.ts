@@ -27,10 +27,6 @@ export class Failures<Message> {
     return this.#crashes;
   }
 
-  get isRetrying(): boolean {
-    return this.#retried !== undefined;
-  }
-
   /** The message made it throw. @returns whether it is to be tried once more */
   mayRetry(envelope: Envelope<Message>, maxAttempts: number): boolean {
     if (maxAttempts <= 1) return false;
@@ -40,9 +36,9 @@ export class Failures<Message> {
     return true;
   }
 
-  /** The message that was tried again has been handled, or given up. */
-  settled(): void {
-    this.#retried = undefined;
+  /** A message has been handled, or given up. */
+  settled(envelope: Envelope<Message> | undefined): void {
+    if (envelope !== undefined && this.#retried?.envelope === envelope) this.#retried = undefined;
   }
 }
 

@@ -1,15 +1,14 @@
 /** The children of a supervisor: who they are, in which order, and how they come and go. What a failure costs is for the supervisor. */
 import assert from 'node:assert/strict';
 import type { ExitReason } from './actor.ts';
-import { Cell } from './cell.ts';
+import { Cell, type Towards } from './cell.ts';
 import type { Timer } from './clock.ts';
-import { Envelope } from './envelope.ts';
 import type { Environment, Status } from './environment.ts';
 import { ActorStopped } from './errors.ts';
+import { poolInFrontOf } from './front.ts';
 import type { TreeNode } from './nact.ts';
 import { childPath } from './path.ts';
-import { Pool, type PoolHooks } from './pool.ts';
-import type { ActorRef } from './ref.ts';
+import type { Pool } from './pool.ts';
 import {
   ChildRunning,
   type ChildSpec,
@@ -57,8 +56,6 @@ export interface Outlook {
 export abstract class Family {
   readonly path: string;
   spec: SupervisorSpec;
-  /** Chooses a worker for each message to its path. */
-  readonly pool: ActorRef<never> | undefined;
   protected readonly env: Environment;
   protected readonly registry: Registry;
   protected readonly members = new Map<string, Member>();
@@ -67,21 +64,15 @@ export abstract class Family {
   /** Those whose turn to start has not come yet, in the start of all or in the restart of their group, and its backoff. */
   protected readonly group = new Set<Member>();
   protected groupTimer: Timer | undefined;
+  /** The update under way; the next one waits for it. */
+  #updating: Promise<void> | undefined;
+  #pool: Pool | undefined;
 
   constructor(env: Environment, registry: Registry, path: string, spec: SupervisorSpec) {
     this.env = env;
     this.registry = registry;
     this.path = path;
     this.spec = spec;
-    const { front } = spec;
-    const hooks: PoolHooks = {
-      onPolicyFailed: (error, message) => env.report('keyOf of a pool failed', error, path, message),
-      onNobody: (message, traceId) => {
-        const lost = new Envelope(message, traceId, undefined, env.tick(), undefined);
-        env.deadLetters.add('stopped', { path, incarnation: 0, show: undefined }, lost);
-      },
-    };
-    this.pool = typeof front === 'object' ? new Pool(path, front, () => this.children, hooks) : undefined;
   }
 
   abstract get status(): Status;
@@ -94,6 +85,15 @@ export abstract class Family {
   protected abstract retireChild(member: Member, reason: ExitReason): void;
   /** Takes the group down in reverse, waits, and starts it in order. @param kept comes back although it is temporary */
   protected abstract restartGroup(members: readonly Member[], afterMs: number, kept?: Member): Promise<void>;
+  /** Takes one child down, waits, and starts it, whatever becomes of the others. */
+  protected abstract restartAlone(member: Member): Promise<void>;
+
+  /** Chooses a worker for each message to its path. */
+  get pool(): Pool | undefined {
+    if (typeof this.spec.front !== 'object') return undefined;
+    this.#pool ??= poolInFrontOf(this.env, this);
+    return this.#pool;
+  }
 
   /** Where the child stands that answers for the subtree. */
   get frontPath(): string | undefined {
@@ -153,8 +153,9 @@ export abstract class Family {
 
   /** Starts children that are new, in order. A permanent one that does not start is forgotten, with those behind it. */
   async #startAdded(added: readonly Member[]): Promise<void> {
-    if (!this.isUp) return;
     for (const [at, member] of added.entries()) {
+      // Whoever is left starts with the supervisor or with its group, or has.
+      if (!this.isUp || this.group.has(member) || member.child.incarnation > 0) continue;
       try {
         await this.launch(member);
       } catch (error) {
@@ -205,17 +206,26 @@ export abstract class Family {
     }
   }
 
-  /** Restarts a child that runs, and with it whom its strategy says; that costs no budget. */
+  /**
+   * Restarts a child, and with it whom its strategy says; that costs no budget.
+   * @throws ActorStopped nothing was done @throws StartFailed it was down, and stays so
+   */
   async renew(child: Child): Promise<void> {
     const member = this.memberOf(child);
-    if (!member || !this.isUp) return;
+    if (!member || !this.mayRenew(child)) throw new ActorStopped(child.path);
     if (isGone(child)) return this.restart(child);
+    if (this.isDynamic || this.spec.strategy === 'one-for-one') return this.restartAlone(member);
     const group = this.groupOf(child);
     await this.restartGroup(
       [...this.members.values()].filter((other) => group.includes(other.child)),
       0,
       member,
     );
+  }
+
+  /** Whether a child can be restarted now: its supervisor runs, and the child is not being taken down. */
+  mayRenew(child: Child): boolean {
+    return this.status === 'running' && this.memberOf(child)?.leaving === false;
   }
 
   /** Forgets the spec of a child that is down. @throws ChildRunning @throws DynamicChild */
@@ -227,28 +237,55 @@ export abstract class Family {
 
   /**
    * Takes another spec: children of the same id go on running and take theirs at their next start, those that it lacks are stopped
-   * in reverse and forgotten, new ones are started in order. The children stand in the order of the new spec.
-   * @throws StartFailed a new permanent child does not start; it is forgotten again, with the new ones behind it
+   * in reverse and forgotten, new ones are started in order. The children stand in the order of the new spec, behind those that
+   * were added meanwhile. One update waits for another.
+   * @throws StartFailed a new permanent child does not start; it is forgotten again, with the new ones behind it; elsewhere in the
+   * tree the spec holds @throws ActorStopped it has been forgotten meanwhile
    */
   async update(spec: SupervisorSpec): Promise<void> {
+    const before = this.#updating;
+    const update = before ? before.then(() => this.#update(spec)) : this.#update(spec);
+    // Whoever asked for an update hears of its failure; the next one does not.
+    const updating = update.catch(() => {});
+    this.#updating = updating;
+    await update.finally(() => {
+      if (this.#updating === updating) this.#updating = undefined;
+    });
+  }
+
+  async #update(spec: SupervisorSpec): Promise<void> {
+    this.#demandKnown();
+    const failures: unknown[] = [];
     const wanted = new Map(spec.children.map((child) => [child.id, child]));
     this.spec = spec;
     for (const member of [...this.members.values()].toReversed()) {
+      if (this.memberOf(member.child) !== member) continue;
       const next = wanted.get(member.child.spec.id);
       const isSameKind = next !== undefined && isSupervisor(next) === !(member.child instanceof Cell);
       if (!isSameKind) await this.forget(member);
-      else if (!(member.child instanceof Cell)) await member.child.update(next as SupervisorSpec);
-      else member.child.spec = next as never;
+      else if (!(member.child instanceof Cell)) {
+        await member.child.update(next as SupervisorSpec).catch((error: unknown) => failures.push(error));
+      } else member.child.spec = next as never;
     }
-    const kept = new Map(this.members);
-    this.members.clear();
+    this.#demandKnown();
     const added: Member[] = [];
     for (const [id, child] of wanted) {
-      const member = kept.get(id);
-      if (member) this.members.set(id, member);
-      else added.push(this.enroll(child));
+      const member = this.members.get(id);
+      if (!member) {
+        added.push(this.enroll(child));
+        continue;
+      }
+      this.members.delete(id);
+      this.members.set(id, member);
     }
     await this.#startAdded(added);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Whoever is enrolled by a supervisor that has been forgotten would be at nobody's hands. */
+  #demandKnown(): void {
+    const known: unknown = this.registry.get(this.path);
+    if (known !== this) throw new ActorStopped(this.path);
   }
 
   async #takeDown(member: Member): Promise<void> {
@@ -287,6 +324,7 @@ export abstract class Family {
   protected async launch(member: Member, when: 'now' | 'on-demand' = 'on-demand'): Promise<void> {
     const { child, leaving } = member;
     this.group.delete(member);
+    member.timer?.cancel();
     member.timer = undefined;
     if (leaving) return;
     const mayRest =
@@ -304,14 +342,16 @@ export abstract class Family {
   protected async forget(member: Member): Promise<void> {
     member.leaving = true;
     member.timer?.cancel();
-    await member.child.halt('stopped', Infinity);
+    // Somebody may start it again between its end and the moment it is forgotten.
+    do await member.child.halt('stopped', Infinity);
+    while (!isGone(member.child));
     if (this.memberOf(member.child) !== member) return;
     this.group.delete(member);
     this.members.delete(member.child.spec.id);
     unregister(this.registry, member.child);
   }
 
-  protected async haltMembers(towards: 'restarting' | 'down' | 'stopped', withinMs: number): Promise<void> {
+  protected async haltMembers(towards: Towards, withinMs: number): Promise<void> {
     const { clock } = this.env;
     const deadlineMs = clock.monotonicMs() + withinMs;
     const inReverse = this.children.toReversed();
@@ -334,6 +374,6 @@ export function isGone(child: Child): boolean {
 }
 
 function unregister(registry: Registry, child: Child): void {
-  registry.delete(child.path);
+  if (registry.get(child.path) === child) registry.delete(child.path);
   if (!(child instanceof Cell)) for (const below of child.children) unregister(registry, below);
 }

@@ -10,7 +10,7 @@ import type { FailureDirective } from './events.ts';
 import type { MessageInfo } from './message-info.ts';
 import { directiveFor, Failures } from './failures.ts';
 import { Histogram } from './histogram.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox, stashKeeper } from './inbox.ts';
 import type { Host, Incarnation, Watch } from './incarnation.ts';
 import { copied, describeError, type ErrorInfo, harmless, typeOf, unseenTexts } from './redaction.ts';
 import { type ActorRef, type AskOptions, isLocal, type TellOptions, type TellResult } from './ref.ts';
@@ -18,8 +18,11 @@ import type { WorkerSpec } from './spec.ts';
 import { ageMs } from './ticks.ts';
 import { HandlerWatch } from './watches.ts';
 
-/** What is to become of an incarnation when the message in hand has been handled; a crash counts as its failure when it is `own`. */
-type Request = { readonly type: 'stop' } | { readonly type: 'crash'; readonly error: Error; readonly isOwn: boolean };
+/** What is to become of an incarnation when the message in hand has been handled. A `failure` is that of this message, a `breakdown` is not. */
+type Request = { readonly type: 'stop' } | { readonly type: 'failure' | 'breakdown'; readonly error: Error };
+
+/** Which of two requests is complied with. */
+const weight = { stop: 0, failure: 1, breakdown: 2 } as const;
 
 /** Abstract over the life of the actor: when an incarnation may handle messages, and how it ends. */
 export abstract class Handler<State, Message> extends Inbox<State, Message> implements Host<Message> {
@@ -34,6 +37,8 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
   /** There is, or may be, something to do when the message in hand has been handled. */
   protected attention = false;
   protected hasState = false;
+  /** What is to become of the message in hand once it has been handled. */
+  #fate: 'done' | 'stashed' | 'spilled' = 'done';
   /** The message in hand is timed. */
   #isTimed = false;
   /** The async start or message in hand; settles after its outcome has been dealt with. */
@@ -162,15 +167,15 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
   }
 
   crash(error: Error): void {
-    this.#ask({ type: 'crash', error, isOwn: true });
+    this.#ask({ type: 'failure', error });
   }
 
   finish(): void {
     this.#ask({ type: 'stop' });
   }
 
-  protected override overflow(error: Error): void {
-    this.#ask({ type: 'crash', error, isOwn: false });
+  override breakDown(error: Error): void {
+    this.#ask({ type: 'breakdown', error });
   }
 
   send<M>(to: ActorRef<M>, message: M, options: TellOptions | undefined): TellResult {
@@ -195,10 +200,11 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
   }
 
   stash(): boolean {
-    const envelope = this.envelope();
-    if (envelope === undefined || this.isAside) return false;
+    if (this.#inHand === nothing || this.#fate !== 'done') return false;
     this.attention = true;
-    return this.putAside(envelope);
+    // It is put there when it has been handled: until then it is in hand, whatever else becomes of it.
+    this.#fate = this.stashed < this.stashCapacity ? 'stashed' : 'spilled';
+    return this.#fate === 'stashed';
   }
 
   register(name: string): boolean {
@@ -239,7 +245,7 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
     return Infinity;
   }
 
-  protected get hasMail(): boolean {
+  get hasMail(): boolean {
     return this.mailbox !== undefined && this.mailbox.waiting > 0;
   }
 
@@ -253,14 +259,13 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
     this.behavior = this.spec.behavior;
     this.incarnated = life;
     this.#request = undefined;
-    this.attention = this.failures?.isRetrying === true;
+    this.attention = false;
   }
 
   /** Nothing of the incarnation is kept alive by a cell that waits. */
   protected forget(): void {
     this.incarnated = undefined;
-    this.#inHand = nothing;
-    this.isAside = false;
+    this.#release();
     this.hasState = false;
     this.state = undefined as State;
     this.inFlight = undefined;
@@ -309,7 +314,7 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
     const info = this.#recordCrash(error, directive);
     const envelope = this.envelope();
     if (envelope && directive === 'restart' && this.failures!.mayRetry(envelope, this.spec.maxAttempts ?? 1)) {
-      this.#inHand = nothing;
+      this.#release();
       this.putBack([envelope]);
     } else {
       this.#giveUpMessage(error);
@@ -322,13 +327,13 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
     const life = this.incarnated;
     if (!life || this.isEnding) return;
     if (this.#inHand === nothing && !this.isStarting) return this.#comply(life, request);
-    if (this.#request?.type !== 'crash') this.#request = request;
+    if (!this.#request || weight[request.type] > weight[this.#request.type]) this.#request = request;
     this.attention = true;
   }
 
   #comply(life: Incarnation<Message>, request: Request): void {
-    if (request.type === 'crash') this.fail(life, request.error);
-    else this.complete(life);
+    if (request.type === 'stop') this.complete(life);
+    else this.fail(life, request.error);
   }
 
   #isWorthHandling(envelope: Envelope<Message>): boolean {
@@ -339,7 +344,7 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
     if (verdict !== 'live' || ask?.withdrawn === true) return false;
     if (ask !== undefined) {
       ask.where = 'handler';
-      ask.kept = false;
+      if (ask.keeper === stashKeeper) ask.keeper = undefined;
     }
     return true;
   }
@@ -356,22 +361,31 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
 
   #received(life: Incarnation<Message>, value: State): void {
     const request = this.#request;
-    if (request?.type === 'crash' && request.isOwn) return this.#caught(life, request.error);
-    const ask = this.envelopeInHand?.ask;
+    if (request?.type === 'failure') return this.#caught(life, request.error);
+    const { envelopeInHand: envelope } = this;
+    const ask = envelope?.ask;
     this.state = value;
-    // One that was put aside will be handled later.
-    if (this.isAside) this.isAside = false;
-    else this.handled++;
-    this.#inHand = nothing;
-    if (ask !== undefined && !ask.settled && !ask.kept) {
+    if (this.#fate === 'stashed') {
+      this.putAside(this.envelope()!);
+    } else {
+      if (this.#fate === 'spilled') this.spill(this.envelope()!);
+      this.handled++;
+      this.failures?.settled(envelope);
+    }
+    this.#release();
+    if (ask !== undefined && !ask.settled && !ask.keeper) {
       ask.abandon(new AskUnanswered(this.path, typeOf(ask.message)));
     }
     if (!this.attention) return;
     if (life.tracksIdleness) life.handledMs = this.env.stampMs();
-    this.failures?.settled();
     this.attention = life.tracksIdleness || this.isDraining;
     if (request && !this.isEnding) this.#comply(life, request);
     else this.settled();
+  }
+
+  #release(): void {
+    this.#inHand = nothing;
+    this.#fate = 'done';
   }
 
   #checkCycle(ask: Ask): void {
@@ -382,15 +396,16 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
   /** The behavior threw over a message: its spec may have it go on as if the message had never come. */
   #caught(life: Incarnation<Message>, error: unknown): void {
     const envelope = this.envelope();
-    if (this.isAside) this.takeBack();
     const report = (what: string, fault: unknown): void => this.env.report(what, fault, this.path, envelope?.message);
     const directive = envelope ? directiveFor(this.spec.onError, error, envelope.message, report) : 'restart';
     if (directive !== 'resume') return this.fail(life, error, directive);
     if (this.isEnding) return this.fail(life, error);
     this.#recordCrash(error, 'resume');
+    const request = this.#request;
     this.#request = undefined;
     this.#giveUpMessage(error);
-    this.settled();
+    if (request?.type === 'breakdown') this.#comply(life, request);
+    else this.settled();
   }
 
   #recordCrash(error: unknown, directive: FailureDirective): ErrorInfo {
@@ -410,9 +425,9 @@ export abstract class Handler<State, Message> extends Inbox<State, Message> impl
   #giveUpMessage(error: unknown): void {
     const envelope = this.envelope();
     if (envelope === undefined) return;
-    this.#inHand = nothing;
+    this.#release();
     this.failures!.messages++;
-    this.failures!.settled();
+    this.failures!.settled(envelope);
     envelope.ask?.abandon(new ActorCrashed(this.path, error));
     this.deadLetter('poison', envelope);
   }

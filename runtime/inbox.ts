@@ -1,5 +1,6 @@
 /** The side of an actor that faces the others: takes in messages, keeps them over restarts, and says what became of each. */
-import { Ask, type Askable, type Asker } from './ask.ts';
+import { Ask, type Askable, type Asker, type AskKeeper } from './ask.ts';
+import { type Waiting, wouldWaitForEver } from './ask-cycle.ts';
 import { Envelope, enveloped, type Token } from './envelope.ts';
 import type { Environment } from './environment.ts';
 import { ActorStopped, MailboxFull, MailboxOverflow, MessageExpired } from './errors.ts';
@@ -19,7 +20,7 @@ export abstract class Inbox<State, Message> implements Askable, Sender, MailboxO
   // Few fields, and those of the hot path: what a subclass has of them follows at once, and they lie together.
   protected readonly env: Environment;
   /** Whether messages are taken in, and whether one may be handled now: the status, ready for the hot path. */
-  protected accepting = true;
+  accepting = true;
   protected runnable = false;
   ready = false;
   nextReady: Runnable | undefined = undefined;
@@ -44,7 +45,7 @@ export abstract class Inbox<State, Message> implements Askable, Sender, MailboxO
   /** Something has changed that says whether it may handle messages. */
   protected abstract refresh(): void;
   /** It cannot go on, through no fault of the message in hand. */
-  protected abstract overflow(error: Error): void;
+  abstract breakDown(error: Error): void;
   abstract watchedBy(watch: Watcher): void;
   abstract unwatchedBy(watch: Watcher): void;
 
@@ -116,7 +117,7 @@ export abstract class Inbox<State, Message> implements Askable, Sender, MailboxO
 
   #expiry(control: boolean, ttlMs: number | undefined): Token | undefined {
     const worthMs = ttlMs ?? this.spec.mailbox?.ttlMs;
-    return worthMs === undefined || control ? undefined : new Expiry(this.env.stampMs() + worthMs);
+    return worthMs === undefined || control ? undefined : new Expiry(this.env.clock.monotonicMs() + worthMs);
   }
 
   #post(
@@ -160,7 +161,7 @@ export abstract class Inbox<State, Message> implements Askable, Sender, MailboxO
       this.giveUpMessages('full');
       envelope.ask?.abandon(new MailboxFull(this.path, mailbox.capacity));
       this.deadLetter('full', envelope);
-      this.overflow(error as Error);
+      this.breakDown(error as Error);
       return 'full';
     }
   }
@@ -173,23 +174,21 @@ export abstract class Inbox<State, Message> implements Askable, Sender, MailboxO
     }
     envelope.ask?.abandon(new MailboxFull(this.path, capacity));
     this.deadLetter('full', envelope);
-    if (spec.whenFull === 'crash') this.overflow(new MailboxOverflow(this.path, capacity));
+    if (spec.whenFull === 'crash') this.breakDown(new MailboxOverflow(this.path, capacity));
     return spec.whenFull === 'drop-new' ? 'dropped' : 'full';
   }
 
-  /** Two actors that wait for room in each other's mailbox would wait for ever: the second is refused. */
+  /** Actors that wait for each other, for room or for an answer, would wait for ever: the last of them is refused. */
   #park(mailbox: Mailbox<Message>, envelope: Envelope<Message>, sender: Sender): boolean {
-    if (sender === this || this.isParkedAt(sender)) return false;
+    if (sender === this || wouldWaitForEver(sender as unknown as Waiting, this as unknown as Waiting)) return false;
     if (!mailbox.park({ envelope, admitted: () => sender.unpark(this) })) return false;
     sender.park(this);
     return true;
   }
 
-  isParkedAt(target: object): boolean {
-    for (const at of this.#aside?.parkedAt.keys() ?? []) {
-      if (at === target || (at as Sender).isParkedAt(target)) return true;
-    }
-    return false;
+  /** Where messages of it wait for room. */
+  get parkedAt(): Iterable<object> {
+    return this.#aside?.parkedAt.keys() ?? [];
   }
 
   park(at: object): void {
@@ -206,45 +205,29 @@ export abstract class Inbox<State, Message> implements Askable, Sender, MailboxO
     this.refresh();
   }
 
-  /** @returns false when there is no room: it is given up */
-  protected putAside(envelope: Envelope<Message>): boolean {
+  protected get stashCapacity(): number {
+    return this.spec.stashCapacity ?? defaultStashCapacity;
+  }
+
+  protected putAside(envelope: Envelope<Message>): void {
     const aside = (this.#aside ??= new Aside());
-    const { stash } = aside;
-    aside.holdsInHand = true;
     aside.times++;
-    const capacity = this.spec.stashCapacity ?? defaultStashCapacity;
-    if (stash.size >= capacity) {
-      envelope.ask?.abandon(new MailboxFull(this.path, capacity));
-      this.deadLetter('stash-full', envelope);
-      return false;
-    }
     if (envelope.ask) {
-      envelope.ask.kept = true;
+      envelope.ask.keeper ??= stashKeeper;
       envelope.ask.where = 'queue';
     }
-    stash.push(envelope);
-    return true;
+    aside.stash.push(envelope);
   }
 
-  /** Whether the message in hand has been put aside. */
-  protected get isAside(): boolean {
-    return this.#aside?.holdsInHand === true;
-  }
-
-  protected set isAside(isAside: boolean) {
-    if (this.#aside) this.#aside.holdsInHand = isAside;
+  /** A message for which the stash had no room. */
+  protected spill(envelope: Envelope<Message>): void {
+    envelope.ask?.abandon(new MailboxFull(this.path, this.stashCapacity));
+    this.deadLetter('stash-full', envelope);
   }
 
   /** How often a message was put aside. */
   protected get stashes(): number {
     return this.#aside?.times ?? 0;
-  }
-
-  /** The message that was put aside last is in hand again. */
-  protected takeBack(): void {
-    this.isAside = false;
-    const stashed = this.#takeStash().slice(0, -1);
-    for (const envelope of stashed) this.#aside!.stash.push(envelope);
   }
 
   unstashAll(): void {
@@ -261,7 +244,8 @@ export abstract class Inbox<State, Message> implements Askable, Sender, MailboxO
   /** Everything that waits becomes dead letters. */
   protected giveUpMessages(reason: 'stopped' | 'full'): void {
     for (const envelope of [...this.#takeStash(), ...(this.mailbox?.drain() ?? [])]) {
-      envelope.ask?.abandon(new ActorStopped(this.path));
+      const full = reason === 'full' && new MailboxFull(this.path, this.mailbox!.capacity);
+      envelope.ask?.abandon(full || new ActorStopped(this.path));
       this.deadLetter(reason, envelope);
     }
   }
@@ -313,11 +297,13 @@ export abstract class Inbox<State, Message> implements Askable, Sender, MailboxO
 
 const noOptions: TellOptions = {};
 
+/** Keeps the asks of messages that were put aside, until they are handled. */
+export const stashKeeper: AskKeeper = { released() {} };
+
 /** What most actors never have. */
 class Aside<Message> {
   readonly stash = new Ring<Envelope<Message>>();
-  /** Whether the message in hand has been put there, and how often one was. */
-  holdsInHand = false;
+  /** How often a message was put there. */
   times = 0;
   /** Where messages of this actor wait for room, and how many. */
   readonly parkedAt = new Map<object, number>();

@@ -1,6 +1,6 @@
 /** One life of an actor, from a start to its end: the context its behavior acts through, and what ends with it. */
 import type { ActorContext, Log, PipeResult, ReplyTo, Terminated } from './actor.ts';
-import type { Ask, Asker } from './ask.ts';
+import type { Ask, Asker, AskKeeper } from './ask.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { Envelope, Token } from './envelope.ts';
 import type { ActorRef, AskOptions, ReplyOf, TellOptions, TellResult } from './ref.ts';
@@ -32,8 +32,14 @@ export interface Host<Message> {
   answered(): void;
   /** From now on `handledMs` is kept. */
   trackIdleness(): void;
-  /** Crashes it, after the message in hand if there is one. */
+  /** Messages wait for it to go on. */
+  readonly hasMail: boolean;
+  /** It waits for an async handler. */
+  readonly isBusy: boolean;
+  /** Crashes it over the message in hand, when that has been handled, if there is one. */
   crash(error: Error): void;
+  /** Crashes it through no fault of the message in hand, when that has been handled, if there is one. */
+  breakDown(error: Error): void;
   /** Ends it, after the message in hand if there is one. */
   finish(): void;
   announceBreaker(change: { readonly from: string; readonly to: string; readonly why: string }): void;
@@ -42,7 +48,7 @@ export interface Host<Message> {
 const nobody: ReplyTo = { traceId: undefined, reply() {}, fail() {} };
 const inertTimer: Timer = { cancel() {} };
 
-export class Incarnation<Message> implements ActorContext<Message>, Asker, Token {
+export class Incarnation<Message> implements ActorContext<Message>, Asker, AskKeeper, Token {
   readonly incarnation: number;
   /** When the last message was handled, monotonic; below zero where idleness is not tracked. */
   handledMs = -1;
@@ -136,10 +142,14 @@ export class Incarnation<Message> implements ActorContext<Message>, Asker, Token
   replyLater(): ReplyTo {
     const ask = this.#current?.ask;
     if (!ask || ask.settled) return { ...nobody, traceId: this.traceId };
-    ask.kept = true;
-    const { keptAsks } = this.#start();
-    keptAsks.add(ask);
-    return new KeptAsk(ask, keptAsks, this.#host);
+    ask.keeper = this;
+    this.#start().keptAsks.add(ask);
+    return ask;
+  }
+
+  released(ask: Ask): void {
+    const keptAsks = this.#going?.keptAsks;
+    if (keptAsks?.delete(ask) && keptAsks.size === 0) this.#host.answered();
   }
 
   tell<M>(to: ActorRef<M>, message: M, options?: TellOptions): TellResult {
@@ -168,7 +178,7 @@ export class Incarnation<Message> implements ActorContext<Message>, Asker, Token
       try {
         this.#host.deliver(toMessage(result), true, traceId, this);
       } catch (error) {
-        this.crash(error instanceof Error ? error : new Error('a piped result has no message', { cause: error }));
+        this.#breakDown('a piped result has no message', error);
       }
     };
     promise.then(
@@ -205,36 +215,36 @@ export class Incarnation<Message> implements ActorContext<Message>, Asker, Token
     if (idleMs === Infinity || this.#ended) return;
     this.#host.trackIdleness();
     this.handledMs = this.clock.monotonicMs();
-    const wait = (leftMs: number): OwnTimer<Message> => {
-      const timer = new OwnTimer(this, going, undefined);
-      timer.run(
-        this.clock.after(leftMs, () => {
-          timer.forget();
-          const nowMs = this.clock.monotonicMs();
-          const idleForMs = nowMs - this.handledMs;
-          if (idleForMs >= idleMs) {
-            this.handledMs = nowMs;
-            this.#host.deliver(message, true, undefined, timer);
-          }
-          going.receiveTimeout = wait(idleForMs >= idleMs ? idleMs : idleMs - idleForMs);
-        }),
-      );
-      return timer;
+    // One for all its rings: canceled, it takes back the one that waits as well.
+    const timer = new OwnTimer(this, going, undefined);
+    const wait = (leftMs: number): void => timer.run(this.clock.after(leftMs, ring));
+    const ring = (): void => {
+      const nowMs = this.clock.monotonicMs();
+      const idleForMs = nowMs - this.handledMs;
+      if (idleForMs < idleMs) return wait(idleMs - idleForMs);
+      // With something to do, it is not idle; it begins to be when that is done, so a whole time from now is not too late.
+      if (!this.#host.isBusy && !this.#host.hasMail) {
+        this.handledMs = nowMs;
+        this.#host.deliver(message, true, undefined, timer);
+      }
+      wait(idleMs);
     };
-    going.receiveTimeout = wait(idleMs);
+    going.receiveTimeout = timer;
+    wait(idleMs);
   }
 
   watch(ref: ActorRef<never>, toMessage: (terminated: Terminated) => Message): void {
     const { watches } = this.#start();
     if (this.#ended || watches.get(ref)?.hasFired === false) return;
-    const watch = new Watch(this, (terminated) => {
+    const hear = (terminated: Terminated): void => {
       try {
         this.#host.deliver(toMessage(terminated), true, undefined, watch);
       } catch (error) {
-        this.crash(
-          error instanceof Error ? error : new Error('an end that was watched has no message', { cause: error }),
-        );
+        this.#breakDown('an end that was watched has no message', error);
       }
+    };
+    const watch = new Watch(this, hear, () => {
+      if (watches.get(ref) === watch) watches.delete(ref);
     });
     watches.set(ref, watch);
     this.#host.watch(ref, watch);
@@ -266,6 +276,10 @@ export class Incarnation<Message> implements ActorContext<Message>, Asker, Token
 
   crash(error: Error): void {
     if (!this.#ended) this.#host.crash(error);
+  }
+
+  #breakDown(why: string, error: unknown): void {
+    if (!this.#ended) this.#host.breakDown(error instanceof Error ? error : new Error(why, { cause: error }));
   }
 
   announceBreaker(change: { readonly from: string; readonly to: string; readonly why: string }): void {
@@ -346,7 +360,9 @@ class OwnTimer<Message> implements Timer, Token {
   }
 
   verdict(nowMs: number): ReturnType<Token['verdict']> {
-    return this.#canceled ? 'canceled' : this.#life.verdict(nowMs);
+    if (this.#canceled) return 'canceled';
+    if (!this.#going.timers.has(this)) this.#releaseKey();
+    return this.#life.verdict(nowMs);
   }
 
   cancel(): void {
@@ -354,10 +370,10 @@ class OwnTimer<Message> implements Timer, Token {
     this.#canceled = true;
     this.stop();
     this.forget();
-    if (this.#key !== undefined && this.#going.keyed.get(this.#key) === this) this.#going.keyed.delete(this.#key);
+    this.#releaseKey();
   }
 
-  /** It has rung for the last time; its key stays, so that its message can be taken back. */
+  /** It has rung for the last time; its key stays until its message is taken, so that it can be taken back. */
   forget(): void {
     this.#going.timers.delete(this);
   }
@@ -365,6 +381,10 @@ class OwnTimer<Message> implements Timer, Token {
   /** Its incarnation has ended. */
   stop(): void {
     this.#timer?.cancel();
+  }
+
+  #releaseKey(): void {
+    if (this.#key !== undefined && this.#going.keyed.get(this.#key) === this) this.#going.keyed.delete(this.#key);
   }
 }
 
@@ -375,15 +395,21 @@ export class Watch implements Token {
   isOver = false;
   readonly #life: Token;
   readonly #hear: (terminated: Terminated) => void;
+  readonly #onTaken: () => void;
 
-  /** @param path of the one who watches */
-  constructor(life: Token & { readonly path: string }, hear: (terminated: Terminated) => void) {
+  /**
+   * @param life of the one who watches
+   * @param onTaken called when the message that says so is taken: from then on there is nothing to take back
+   */
+  constructor(life: Token & { readonly path: string }, hear: (terminated: Terminated) => void, onTaken: () => void) {
     this.path = life.path;
     this.#life = life;
     this.#hear = hear;
+    this.#onTaken = onTaken;
   }
 
   verdict(nowMs: number): ReturnType<Token['verdict']> {
+    this.#onTaken();
     return this.isOver ? 'canceled' : this.#life.verdict(nowMs);
   }
 
@@ -391,37 +417,5 @@ export class Watch implements Token {
     if (this.isOver || this.hasFired) return;
     this.hasFired = true;
     this.#hear(terminated);
-  }
-}
-
-/** An ask that is answered after its message was handled. */
-class KeptAsk implements ReplyTo {
-  readonly #ask: Ask;
-  readonly #kept: Set<Ask>;
-  readonly #host: { answered(): void };
-
-  constructor(ask: Ask, kept: Set<Ask>, host: { answered(): void }) {
-    this.#ask = ask;
-    this.#kept = kept;
-    this.#host = host;
-  }
-
-  get traceId(): string | undefined {
-    return this.#ask.traceId;
-  }
-
-  reply(value: unknown): void {
-    this.#ask.reply(value);
-    this.#release();
-  }
-
-  fail(error: Error): void {
-    this.#ask.fail(error);
-    this.#release();
-  }
-
-  #release(): void {
-    this.#kept.delete(this.#ask);
-    if (this.#kept.size === 0) this.#host.answered();
   }
 }

@@ -204,10 +204,13 @@ export class Mailbox<Message> extends StampedRing<Waiting<Message>> {
         return 'full';
       case 'drop-oldest': {
         // The stamp goes on telling of the message in hand.
+        const { stamp: inHand } = this;
+        const oldest = this.shift();
         const { stamp } = this;
-        this.#letGo(this.shift());
-        this.stamp = stamp;
+        this.stamp = inHand;
+        // Whoever hears of the oldest may tell something at once.
         this.push(value, tick);
+        this.#letGo(oldest, stamp);
         return 'let-go';
       }
       case 'latest-by-key':
@@ -216,14 +219,15 @@ export class Mailbox<Message> extends StampedRing<Waiting<Message>> {
   }
 
   #offerByKey(value: Waiting<Message>, tick: number): Offered {
-    this.#crowd ??= { parked: new Ring(), positions: this.#keepLatest() };
-    const { positions } = this.#crowd;
+    const { positions } = this.#crowd ?? this.#keepLatest();
     const key = this.#keyOf(value);
     const position = key === undefined ? undefined : positions?.get(key);
     if (position !== undefined) {
+      const { stamp: inHand } = this;
+      const former = this.replace(position, value, tick);
       const { stamp } = this;
-      this.#letGo(this.replace(position, value, tick));
-      this.stamp = stamp;
+      this.stamp = inHand;
+      this.#letGo(former, stamp);
       return 'let-go';
     }
     if (this.size >= this.capacity) {
@@ -236,23 +240,26 @@ export class Mailbox<Message> extends StampedRing<Waiting<Message>> {
   }
 
   /** Leaves one message a key, the newest, in the place of the first; done once each time the mailbox fills up. */
-  #keepLatest(): Map<string, number> {
+  #keepLatest(): Crowd<Message> {
     const positions = new Map<string, number>();
     const { stamp: inHand } = this;
+    const former: { readonly value: Waiting<Message>; readonly stamp: number }[] = [];
     for (let left = this.size; left > 0; left--) {
       const value = this.shift();
       const { stamp } = this;
       const key = this.#keyOf(value);
       const position = key === undefined ? undefined : positions.get(key);
       if (position !== undefined) {
-        this.#letGo(this.replace(position, value, stamp));
+        former.push({ value: this.replace(position, value, stamp), stamp: this.stamp });
         continue;
       }
       if (key !== undefined) positions.set(key, this.end);
       this.moveToEnd(value, stamp);
     }
     this.stamp = inHand;
-    return positions;
+    const crowd = (this.#crowd = { parked: new Ring(), positions });
+    for (const { value, stamp } of former) this.#letGo(value, stamp);
+    return crowd;
   }
 
   /** A message has been taken out of a mailbox that was full. */
@@ -285,9 +292,8 @@ export class Mailbox<Message> extends StampedRing<Waiting<Message>> {
     }
   }
 
-  /** @param value the one that was taken out last */
-  #letGo(value: Waiting<Message>): void {
+  #letGo(value: Waiting<Message>, stamp: number): void {
     this.dropped++;
-    this.#owner.onLetGo(Envelope.of(value, this.stamp));
+    this.#owner.onLetGo(Envelope.of(value, stamp));
   }
 }

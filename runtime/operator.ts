@@ -1,6 +1,7 @@
 /** What people may do to a running tree: each act with a reason, on the actor that was on the screen, and first as a dry run. */
 import { Cell } from './cell.ts';
 import type { Environment } from './environment.ts';
+import { ActorStopped } from './errors.ts';
 import { StartFailed } from './spec.ts';
 import { type Child, isGone } from './family.ts';
 import { isWithin } from './path.ts';
@@ -51,7 +52,8 @@ export type OperatorResult =
   | {
       readonly type: 'refused';
       /**
-       * `START_FAILED`: it was down, and is so still. `NOT_RUNNING`: a breaker that is down obeys nobody.
+       * `START_FAILED`: it was down, and is so still. `NOT_RUNNING`: a breaker that is down obeys nobody, and nothing is restarted
+       * while its supervisor is not up, or takes it down.
        * `OUT_OF_REACH`: others would be touched beside that are not `within`.
        */
       readonly code:
@@ -102,6 +104,7 @@ export async function operate(
   if (isBreaker && isGone(child) && (action === 'trip' || action === 'reset')) {
     return { type: 'refused', code: 'NOT_RUNNING', radius };
   }
+  if (action === 'restart' && !keeper?.mayRenew(child)) return { type: 'refused', code: 'NOT_RUNNING', radius };
   if (dryRun) return { type: 'done', radius, isDryRun: true, seq: undefined, undo: undo[action] };
   const { seq } = env.events.publish(child.path, incarnation, { type: 'operator-action', action, by, reason });
   env.log.warn({ path: child.path, action, by, reason }, 'an operator acts');
@@ -109,6 +112,7 @@ export async function operate(
     await perform(env, child, keeper, request);
   } catch (error) {
     if (error instanceof StartFailed) return { type: 'refused', code: 'START_FAILED', radius, incarnation };
+    if (error instanceof ActorStopped) return { type: 'refused', code: 'NOT_RUNNING', radius, incarnation };
     throw error;
   }
   return { type: 'done', radius, isDryRun: false, seq, undo: undo[action] };
@@ -134,7 +138,8 @@ async function perform(
       await keeper!.bench(child);
       break;
     case 'drain':
-      await drained(env, child, drainMs);
+      // Below one that is down nobody has anything to finish, and nothing would end the drain.
+      if (!isGone(child)) await drained(env, child, drainMs);
       await keeper!.bench(child);
       break;
     case 'trip':

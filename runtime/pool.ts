@@ -1,6 +1,8 @@
 /** One ref for many workers of a kind: chooses one of them for each message. */
 import { createHash } from 'node:crypto';
+import type { Terminated } from './actor.ts';
 import { Ask, type Askable, type Asker } from './ask.ts';
+import type { Token } from './envelope.ts';
 import { ActorStopped } from './errors.ts';
 import type { Inbox } from './inbox.ts';
 import { harmless } from './redaction.ts';
@@ -9,7 +11,7 @@ import type { AnyWorkerSpec, Routing, SupervisorSpec } from './spec.ts';
 import type { RestartPolicy } from './supervision.ts';
 
 /** A worker as a pool sees it. */
-interface Worker extends Pick<Inbox<never, never>, 'ref' | 'path' | 'waiting'> {
+interface Worker extends Pick<Inbox<never, never>, 'ref' | 'path' | 'waiting' | 'accepting' | 'retell'> {
   readonly status: string;
   readonly isBusy: boolean;
 }
@@ -35,11 +37,11 @@ export function pool(options: {
 export interface PoolHooks {
   /** `keyOf` threw; that message goes round. */
   onPolicyFailed(error: unknown, message: unknown): void;
-  /** No worker runs. */
-  onNobody(message: unknown, traceId: string | undefined): void;
+  /** No worker takes messages. */
+  onNobody(message: unknown, traceId: string | undefined, token: Token | undefined): void;
 }
 
-/** A worker that is down is passed over; one that restarts is not: its messages wait for it. */
+/** A worker that takes nothing new, down or draining, is passed over; one that restarts is not: its messages wait for it. */
 export class Pool implements LocalRef<never>, Askable {
   readonly path: string;
   readonly #routing: Routing;
@@ -70,6 +72,14 @@ export class Pool implements LocalRef<never>, Askable {
     return this.#local(message, options)?.tellFrom(sender, message, options) ?? 'stopped';
   }
 
+  /** Tells a message that became a dead letter once more. */
+  retell(message: unknown, traceId: string | undefined, token: Token): TellResult {
+    const worker = this.#choose(message as never);
+    if (worker) return worker.retell(message, traceId, token);
+    this.#hooks.onNobody(message, traceId, token);
+    return 'stopped';
+  }
+
   askFrom(asker: Asker, message: never, options: AskOptions): Ask {
     const local = this.#local(message, options);
     if (local) return local.askFrom(asker, message, options);
@@ -81,43 +91,48 @@ export class Pool implements LocalRef<never>, Askable {
   /** Only of an ask that no worker got, and so none can be late with. */
   lateReply(): void {}
 
-  /** It has ended when the last of those that work now has. */
+  /** It has ended when the last of its workers has, those included that were added or came back meanwhile. */
   watchedBy(watch: Watcher): void {
-    const workers = this.#workers();
-    let left = workers.length;
+    let left = 0;
     const last: Watcher = {
       path: watch.path,
       fire: ({ reason }) => {
         left -= 1;
-        if (left === 0) watch.fire({ path: this.path, reason });
+        if (left === 0) follow(reason);
       },
     };
+    const follow = (reason: Terminated['reason']): void => {
+      const alive = this.#members().filter(({ status }) => status !== 'down' && status !== 'stopped');
+      if (alive.length === 0) watch.fire({ path: this.path, reason });
+      left = alive.length;
+      for (const { ref } of alive) (ref as LocalRef<never>).watchedBy(last);
+    };
     this.#watched.set(watch, last);
-    for (const { ref } of workers) (ref as LocalRef<never>).watchedBy(last);
-    if (left === 0) watch.fire({ path: this.path, reason: { kind: 'shutdown' } });
+    follow({ kind: 'shutdown' });
   }
 
   unwatchedBy(watch: Watcher): void {
     const last = this.#watched.get(watch);
     if (!last) return;
     this.#watched.delete(watch);
-    for (const { ref } of this.#workers()) (ref as LocalRef<never>).unwatchedBy(last);
+    for (const { ref } of this.#members()) (ref as LocalRef<never>).unwatchedBy(last);
   }
 
   #local(message: never, options: TellOptions | undefined): LocalRef<never> | undefined {
     const worker = this.#choose(message);
-    if (!worker) this.#hooks.onNobody(message, options?.traceId);
+    if (!worker) this.#hooks.onNobody(message, options?.traceId, undefined);
     return worker?.ref as LocalRef<never> | undefined;
   }
 
-  #workers(): Worker[] {
+  /** All its workers, whatever they are doing. */
+  #members(): Worker[] {
     return (this.#children() as (Worker & { readonly children?: unknown })[]).filter(
-      ({ children, status }) => children === undefined && status !== 'down' && status !== 'stopped',
+      ({ children }) => children === undefined,
     );
   }
 
   #choose(message: never): Worker | undefined {
-    const workers = this.#workers();
+    const workers = this.#members().filter(({ accepting }) => accepting);
     if (workers.length === 0) return undefined;
     switch (this.#routing.route) {
       case 'round-robin':

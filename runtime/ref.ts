@@ -42,6 +42,7 @@ export interface ActorRef<Message> {
   /**
    * Sends a message and waits for its reply.
    * Rejects at once with MailboxFull, MessageExpired, ActorStopped, ActorCrashed or AskUnanswered, and with AskTimeout after `timeoutMs`.
+   * @throws {RangeError} `timeoutMs` is below zero or no number
    */
   ask<M extends Message>(message: M, options: AskOptions): Promise<ReplyOf<Message, M>>;
 }
@@ -58,8 +59,6 @@ export interface LocalRef<Message> extends ActorRef<Message> {
 
 /** An actor that may be parked. */
 export interface Sender {
-  /** Whether it waits, directly or through others, for room in the mailbox of `target`: then `target` must not wait for it. */
-  isParkedAt(target: object): boolean;
   /** One message of it more waits for room there. */
   park(at: object): void;
   unpark(at: object): void;

@@ -20,13 +20,18 @@ const sliceMs = 2;
 const turnMessages = 10_000;
 const turnMs = 10;
 /**
- * One in so many messages is timed, more when they are slow: reading the clock costs more than a short message.
- * Each turn begins with a short stride, so that no more than these can be slow before it is noticed.
+ * The clock is looked at after so many messages, after each when they are slow: reading it costs as much as a short message.
+ * No more than these can be slow before it is noticed, however fast those before them were.
  */
-const longestStride = 128;
+const longestStride = 32;
+/** Each turn, and each slice of an actor that has so many messages, begins with a short stride: what is slow is mostly one actor. */
+const firstStride = 8;
+/** Messages that take longer than this on the average are looked at as often as now, and no more seldom. */
+const fastMs = 0.01;
+/** While messages are fast, one look in so many times a message too: that takes another reading. */
+const looksPerTiming = 4;
 /** A stamp that is older by this much is too old for a deadline. */
 const staleMs = 2;
-const firstStride = 8;
 
 /** Who runs next, and for how long: chance in its place under test, so that one seed is one order of events. */
 export interface SchedulingOrder {
@@ -76,6 +81,7 @@ export class Scheduler {
   #tick = 0;
   #stride = 1;
   #untilCheck = 1;
+  #untilTiming = 1;
 
   /** Cells in the ready queue, slices run, and turns whose budget was spent, since the start. */
   #slices = 0;
@@ -208,33 +214,49 @@ export class Scheduler {
     const startMs = this.#checkedMs;
     try {
       const length = this.#order === undefined ? sliceMessages : this.#order.pick(sliceMessages) + 1;
-      for (let left = length; left > 0; left--) {
-        let more: boolean;
-        if (--this.#untilCheck > 0) {
-          more = cell.step(false);
-        } else {
-          more = this.#timedStep(cell);
-          if (this.#checkedMs - startMs > sliceMs) left = 0;
+      let left = length;
+      // In two parts, the first ending with a look at the clock: to ask after each message whether it is the eighth would cost more.
+      let part = firstStride - 1;
+      for (;;) {
+        for (const rest = Math.max(0, left - part); left > rest; left--) {
+          let more: boolean;
+          if (--this.#untilCheck > 0) {
+            more = cell.step(false);
+          } else {
+            more = this.#watchedStep(cell);
+            if (this.#checkedMs - startMs > sliceMs) left = 0;
+          }
+          if (--this.#budget <= 0 || !more) return more;
         }
-        if (--this.#budget <= 0 || !more) return more;
+        if (left <= 0) return true;
+        part = left;
+        this.#untilCheck = 1;
       }
-      return true;
     } catch (error) {
       this.#onError(error);
       return false;
     }
   }
 
-  #timedStep(cell: Runnable): boolean {
+  /** Handles one message, looks at the clock, and says when to look again. */
+  #watchedStep(cell: Runnable): boolean {
     if (this.#order !== undefined) return cell.step(false);
-    const startMs = performance.now();
-    const more = cell.step(true);
-    const nowMs = performance.now();
-    cell.took(nowMs - startMs);
+    let more: boolean;
+    let nowMs: number;
+    if (this.#stride < longestStride || --this.#untilTiming <= 0) {
+      this.#untilTiming = looksPerTiming;
+      const startMs = performance.now();
+      more = cell.step(true);
+      nowMs = performance.now();
+      cell.took(nowMs - startMs);
+    } else {
+      more = cell.step(false);
+      nowMs = performance.now();
+    }
     const sinceCheckMs = nowMs - this.#checkedMs;
     this.#look(nowMs);
-    if (sinceCheckMs > sliceMs / 4) this.#stride = Math.max(1, this.#stride >> 3);
-    else if (this.#stride < longestStride) this.#stride *= 2;
+    if (sinceCheckMs > sliceMs / 4) this.#stride = 1;
+    else if (this.#stride < longestStride && sinceCheckMs < this.#stride * fastMs) this.#stride *= 2;
     this.#untilCheck = this.#stride;
     if (nowMs - this.#turnStartMs > turnMs) this.#budget = 0;
     return more;

@@ -1,6 +1,6 @@
 /** Starts its children in order, restarts them by its strategy, stops them in reverse, and gives up when that happens too often. */
 import type { ExitReason } from './actor.ts';
-import { Cell, type Keeper, type Started } from './cell.ts';
+import { Cell, further, type Keeper, type Started, type Towards } from './cell.ts';
 import type { Timer } from './clock.ts';
 import type { Environment, Status } from './environment.ts';
 import { Terminal } from './errors.ts';
@@ -25,6 +25,13 @@ export class EndedByItself extends Terminal {
   }
 }
 
+/** A child is gone that should be there. */
+type Loss = { readonly child: Child; readonly incarnation: number } & (
+  | { readonly type: 'failed'; readonly error: unknown; readonly directive: Fatal }
+  | { readonly type: 'ended' }
+  | { readonly type: 'not-started'; readonly error: unknown }
+);
+
 export class Supervisor extends Family implements Keeper<Child>, Occupant {
   incarnation = 0;
   restarts = 0;
@@ -34,8 +41,12 @@ export class Supervisor extends Family implements Keeper<Child>, Occupant {
   #status: Status = 'dormant';
   /** Rises whenever what is under way has been overtaken: by a halt, by giving up, or by a new restart of the group. */
   #era = 0;
-  /** Crashes and ends during the ordered start are dealt with after it. */
-  #deferred: (() => void)[] = [];
+  /** Losses during the ordered start are dealt with after it. */
+  #deferred: Loss[] = [];
+  /** When the backoff of the group is over, monotonic. */
+  #groupDueMs = 0;
+  /** What the halt under way, or the last one, comes to. */
+  #towards: Towards | undefined;
   #crashUnderWay = false;
 
   /** Puts itself and all children of the spec into the registry, and starts nothing. */
@@ -57,6 +68,7 @@ export class Supervisor extends Family implements Keeper<Child>, Occupant {
   async start(tree: TreeNode, siblings: 'few' | 'many'): Promise<Started> {
     this.incarnation++;
     this.history = noFailures;
+    this.#towards = undefined;
     this.#status = 'starting';
     const era = ++this.#era;
     this.node = tree.spawn(this.spec.id, siblings, this);
@@ -81,7 +93,11 @@ export class Supervisor extends Family implements Keeper<Child>, Occupant {
     this.startedMicros = this.env.clock.wallMicros();
     if (this.incarnation > 1) this.restarts++;
     this.env.announce(this.incarnation === 1 ? 'started' : 'restarted', this.path, this.incarnation);
-    for (const act of this.#deferred.splice(0)) act();
+    for (const loss of this.#deferred.splice(0)) {
+      // One that was taken down meanwhile, or has been started again, is lost no more.
+      const { child, incarnation } = loss;
+      if (child.incarnation === incarnation && child.status === 'restarting') this.#lose(loss);
+    }
     return 'running';
   }
 
@@ -96,19 +112,25 @@ export class Supervisor extends Family implements Keeper<Child>, Occupant {
    * Towards `restarting` they keep their messages; else the messages are given up, and towards `down` it may be started again.
    * Never rejects; may overlap.
    */
-  async halt(towards: 'restarting' | 'down' | 'stopped', withinMs: number): Promise<void> {
+  async halt(towards: Towards, withinMs: number): Promise<void> {
+    const { incarnation } = this;
     const before = this.#status;
     if (before === 'stopped' || (towards !== 'stopped' && before === 'down')) return;
+    this.#towards = further(this.#towards, towards);
     if (towards !== 'restarting') this.#status = 'stopping';
     else if (before !== 'stopping') this.#status = 'restarting';
     this.#interrupt();
     await this.haltMembers(towards, Math.min(withinMs, this.spec.shutdownMs ?? Infinity));
+    // Another halt was done first, and it has been started again since.
+    if (incarnation !== this.incarnation) return;
     this.node?.stop();
     this.node = undefined;
     this.#closeCrash();
     if (towards === 'restarting' || this.status !== 'stopping') return;
-    this.#status = towards;
-    if (before !== 'dormant' && before !== 'down') this.env.announce(towards, this.path, this.incarnation);
+    // Of two that overlap, the one that is done first ends it for both.
+    const end = this.#towards === 'stopped' ? 'stopped' : towards;
+    this.#status = end;
+    if (before !== 'dormant' && before !== 'down') this.env.announce(end, this.path, this.incarnation);
   }
 
   /** It has ended, all below it has been stopped, and its supervisor does not start it again. */
@@ -124,30 +146,37 @@ export class Supervisor extends Family implements Keeper<Child>, Occupant {
   }
 
   failed(child: Child, error: unknown, directive: Fatal): void {
-    if (this.#status === 'starting') this.#deferred.push(() => this.failed(child, error, directive));
-    const member = this.#bereft(child);
-    if (!member) return;
-    if (directive === 'escalate') return void this.#giveUp('the failure was escalated', error);
-    if (directive === 'restart' && restartOf(member) !== 'temporary') return this.#judge(member, error);
-    this.retireChild(member, { kind: 'crash', error });
-    this.#endIfDone(member);
+    this.#lose({ type: 'failed', child, incarnation: child.incarnation, error, directive });
   }
 
   ended(child: Child): void {
-    if (this.#status === 'starting') this.#deferred.push(() => this.ended(child));
-    const member = this.#bereft(child);
-    if (!member) return;
-    if (restartOf(member) === 'permanent') return this.#judge(member, new EndedByItself(child.path));
-    this.retireChild(member, { kind: 'normal' });
-    this.#endIfDone(member);
+    this.#lose({ type: 'ended', child, incarnation: child.incarnation });
   }
 
   /** A start that nobody waits for has failed: it is tried again like a crash, but a child that was never there has not ended. */
-  protected override notStarted(member: Member, error: unknown): void {
-    if (this.#status === 'starting') this.#deferred.push(() => this.notStarted(member, error));
-    if (!this.#bereft(member.child)) return;
-    if (restartOf(member) === 'temporary') this.retireChild(member, { kind: 'crash', error });
-    else this.#judge(member, error);
+  protected override notStarted({ child }: Member, error: unknown): void {
+    this.#lose({ type: 'not-started', child, incarnation: child.incarnation, error });
+  }
+
+  #lose(loss: Loss): void {
+    if (this.#status === 'starting') return void this.#deferred.push(loss);
+    const member = this.#bereft(loss.child);
+    if (!member) return;
+    const restart = restartOf(member);
+    switch (loss.type) {
+      case 'failed':
+        if (loss.directive === 'escalate') return void this.#giveUp('the failure was escalated', loss.error);
+        if (loss.directive === 'restart' && restart !== 'temporary') return this.#judge(member, loss.error);
+        this.retireChild(member, { kind: 'crash', error: loss.error });
+        return this.#endIfDone(member);
+      case 'ended':
+        if (restart === 'permanent') return this.#judge(member, new EndedByItself(member.child.path));
+        this.retireChild(member, { kind: 'normal' });
+        return this.#endIfDone(member);
+      case 'not-started':
+        if (restart === 'temporary') return this.retireChild(member, { kind: 'crash', error: loss.error });
+        return this.#judge(member, loss.error);
+    }
   }
 
   /** Whether it is for this supervisor, now, to do something about a child that is gone. */
@@ -245,13 +274,28 @@ export class Supervisor extends Family implements Keeper<Child>, Occupant {
   protected override async restartGroup(members: readonly Member[], afterMs: number, kept?: Member): Promise<void> {
     this.#interrupt();
     const era = this.#era;
+    const { clock } = this.env;
+    // Others that wait for their backoff go on waiting, and these with them.
+    const joinsOthers = [...this.group].some((member) => !members.includes(member));
+    this.#groupDueMs = Math.max(joinsOthers ? this.#groupDueMs : 0, clock.monotonicMs() + afterMs);
     for (const member of members) this.group.add(member);
     for (const member of this.groupInOrder().toReversed()) {
+      // Started by hand meanwhile, or taken down: then it is of the group no more.
+      if (!this.group.has(member)) continue;
       if (restartOf(member) === 'temporary' && member !== kept) await this.forget(member);
       else await member.child.halt('restarting', Infinity);
       if (era !== this.#era) return;
     }
-    this.groupTimer = this.#afterBackoff(afterMs, () => void this.#startGroup());
+    const leftMs = Math.max(afterMs, this.#groupDueMs - clock.monotonicMs());
+    this.#groupDueMs = clock.monotonicMs() + leftMs;
+    this.groupTimer = this.#afterBackoff(leftMs, () => void this.#startGroup());
+  }
+
+  protected override async restartAlone(member: Member): Promise<void> {
+    // A group of one: neither a crash nor a message starts it meanwhile, and a stop takes it out.
+    this.group.add(member);
+    await member.child.halt('restarting', Infinity);
+    if (this.group.has(member)) this.#relaunch(member);
   }
 
   #afterBackoff(afterMs: number, run: () => void): Timer | undefined {
@@ -268,8 +312,7 @@ export class Supervisor extends Family implements Keeper<Child>, Occupant {
       try {
         await this.launch(member);
       } catch (error) {
-        if (era === this.#era) this.notStarted(member, error);
-        return;
+        this.notStarted(member, error);
       }
       if (era !== this.#era) return;
     }
@@ -320,6 +363,7 @@ export class Supervisor extends Family implements Keeper<Child>, Occupant {
     this.#deferred.length = 0;
     if (this.#status === 'running') return;
     this.group.clear();
+    this.#groupDueMs = 0;
     for (const member of this.members.values()) member.timer?.cancel();
   }
 

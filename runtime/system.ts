@@ -69,7 +69,7 @@ export interface ActorSystem extends Directory {
   deleteChild(path: string): Promise<void>;
   /**
    * Gives a supervisor another spec; children of the same id go on running.
-   * @throws NoSuchSupervisor @throws InvalidSpec @throws StartFailed
+   * @throws NoSuchSupervisor @throws InvalidSpec @throws StartFailed @throws ActorStopped the supervisor has been forgotten meanwhile
    */
   updateSpec(path: string, spec: SupervisorSpec): Promise<void>;
 
@@ -132,8 +132,7 @@ class System implements ActorSystem, Keeper<Supervisor> {
       () => env.tick(),
       (path, message, traceId, token) => {
         const child = this.#registry.get(path);
-        if (child instanceof Cell) return child.retell(message, traceId, token);
-        return child?.pool?.tell(message as never, traceId === undefined ? undefined : { traceId });
+        return (child instanceof Cell ? child : child?.pool)?.retell(message, traceId, token);
       },
     );
   }
@@ -210,7 +209,7 @@ class System implements ActorSystem, Keeper<Supervisor> {
   find<Message = never>(path: string): ActorRef<Message> | undefined {
     const child = this.#registry.get(path);
     if (child instanceof Cell) return child.ref as ActorRef<Message>;
-    if (child?.pool) return child.pool;
+    if (child?.pool) return child.pool as ActorRef<never>;
     return child?.frontPath === undefined ? undefined : this.find<Message>(child.frontPath);
   }
 

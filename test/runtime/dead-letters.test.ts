@@ -1,6 +1,10 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { ActorStopped } from '../../runtime/errors.ts';
-import type { ReplyTo } from '../../runtime/actor.ts';
+import { type ReplyTo, silentLog } from '../../runtime/actor.ts';
+import { Ask } from '../../runtime/ask.ts';
+import { Envelope } from '../../runtime/envelope.ts';
 import { crash, life } from '../support/lives.ts';
 import { trapRejections } from '../support/rejections.ts';
 import { handler, startTestSystem, supervisor, type TestSystem, worker } from '../support/test-system.ts';
@@ -92,6 +96,36 @@ test('who hears of dead letters and cannot take one does not make them without e
   expect(system.deadLetters.count).toBe(6);
 });
 
+test('a dead letter keeps neither the ask nor the token of its message, which lead to an actor that may be gone', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const { system, settle } = await startTestSystem();
+  const give = (): WeakRef<object>[] => {
+    const token = { verdict: () => 'outdated' as const };
+    const ask = new Ask({ path: '/a', lateReply() {} }, 'hello', Infinity, undefined, undefined);
+    const to = { path: '/a', incarnation: 1, show: undefined };
+    system.deadLetters.add('stopped', to, new Envelope('hello', 'trace', ask, 0, token));
+    return [new WeakRef(token), new WeakRef(ask)];
+  };
+  const refs = give();
+  await settle();
+  collect();
+  expect(refs.map((ref) => ref.deref())).toEqual([undefined, undefined]);
+  expect(system.deadLetters.list()).toMatchObject([{ path: '/a', message: { type: 'string', traceId: 'trace' } }]);
+});
+
+test('a log that throws loses its line and nothing else: dead letters are told and crashes restarted', async () => {
+  const boom = (): never => {
+    throw new Error('no log');
+  };
+  const running = await startTestSystem([life('a')], { ...silentLog, warn: boom, error: boom });
+  running.system.events.subscribe({ types: ['dead-letter'] }, boom);
+  await crash(running, '/a');
+  await crash(running, '/a');
+  expect(running.deadLetters).toHaveLength(2);
+  expect(running.system.inspect('/a')[0]).toMatchObject({ status: 'running', incarnation: 3 });
+});
+
 describe('a replay', () => {
   test('tells a message once more, with its trace, to whoever is at the path now, and forgets it', async () => {
     const log: unknown[] = [];
@@ -127,6 +161,23 @@ describe('a replay', () => {
     expect(deadLetters.replay(last!.id)).toEqual({ type: 'refused', code: 'REPLAYED_TOO_OFTEN', replays: 3 });
     expect(deadLetters.list()).toHaveLength(1);
     expect(running.system.inspect('/a')[0]?.incarnation).toBe(5);
+  });
+
+  test('to a pool whose workers are all down is allowed three times', async () => {
+    const routing = { route: 'round-robin' } as const;
+    const running = await startTestSystem([{ ...supervisor('pool', 'one-for-one', [life('0')]), front: routing }]);
+    await running.system.terminateChild('/pool/0');
+    running.ref<string>('/pool').tell('hello', { traceId: 'trace' });
+    const { deadLetters } = running.system;
+    for (let replays = 0; replays < 3; replays++) {
+      const [letter] = deadLetters.list();
+      expect(letter).toMatchObject({ path: '/pool', replays, message: { traceId: 'trace' } });
+      expect(deadLetters.replay(letter!.id)).toEqual({ type: 'replayed', result: 'stopped' });
+    }
+    const [last] = deadLetters.list();
+    expect(deadLetters.replay(last!.id)).toEqual({ type: 'refused', code: 'REPLAYED_TOO_OFTEN', replays: 3 });
+    await running.system.restartChild('/pool/0');
+    expect(deadLetters.discard(last!.id)).toBe(true);
   });
 
   test('that finds the mailbox full again is a dead letter again', async () => {

@@ -69,6 +69,42 @@ test('many deadlines of one length need one timer, and none when all are past', 
   expect([expired, clock.pending]).toEqual([1_000, 0]);
 });
 
+test('deadlines of a thousand lengths leave eight timers at most when they are cleared, and each length can come again', () => {
+  const clock = new VirtualClock();
+  const deadlines = new Deadlines(clock, () => {});
+  let expired = 0;
+  const add = (delayMs: number): Deadline => {
+    const deadline = new Noted(() => void expired++);
+    deadlines.add(deadline, delayMs, clock.monotonicMs());
+    return deadline;
+  };
+  const all = Array.from({ length: 1_000 }, (_, at) => add(60_000 + at));
+  for (const deadline of all) deadline.clear();
+  expect(clock.pending).toBe(8);
+  for (let at = 0; at < 1_000; at++) add(60_000 + at).clear();
+  expect(clock.pending).toBe(8);
+  for (let at = 0; at < 1_000; at++) add(60_000 + at);
+  clock.advance(61_000);
+  expect([expired, clock.pending]).toEqual([1_000, 0]);
+});
+
+test('a length that is used over and over keeps its timer', () => {
+  const clock = new VirtualClock();
+  let timers = 0;
+  const after = clock.after.bind(clock);
+  clock.after = (delayMs, run) => {
+    timers++;
+    return after(delayMs, run);
+  };
+  const deadlines = new Deadlines(clock, () => {});
+  for (let count = 0; count < 1_000; count++) {
+    const deadline = new Noted(() => expect.unreachable());
+    deadlines.add(deadline, 5_000, 0);
+    deadline.clear();
+  }
+  expect(timers).toBe(1);
+});
+
 test('an infinite deadline never expires and takes no timer', () => {
   const clock = new VirtualClock();
   new Deadlines(clock, () => {}).add(new Noted(() => expect.unreachable()), Infinity, 0);
@@ -119,5 +155,23 @@ test('one that was added with a stamp that was too old is postponed before it ca
   expect(atMs).toEqual([
     ['in time', 10],
     ['late', 18],
+  ]);
+});
+
+test('one that was added with a stamp that was too old is postponed also when an older stamp stands behind it', () => {
+  const clock = new VirtualClock();
+  const deadlines = new Deadlines(clock, () => {});
+  const atMs: [string, number][] = [];
+  for (const [name, stampMs] of [
+    ['newer', 10],
+    ['older', 5],
+  ] as const) {
+    deadlines.add(new Noted(() => void atMs.push([name, clock.monotonicMs()])), 100, stampMs);
+  }
+  deadlines.postpone(10, 20);
+  for (let step = 0; step < 200; step++) clock.advance(1);
+  expect(atMs).toEqual([
+    ['newer', 130],
+    ['older', 130],
   ]);
 });

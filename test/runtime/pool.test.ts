@@ -257,6 +257,88 @@ test('who watches a pool hears once, when the last of its workers has ended, and
   expect(heard).toEqual(['/pool has ended']);
 });
 
+test('a worker that drains or stops is passed over, whatever the routing', async () => {
+  for (const routing of [{ route: 'round-robin' }, { route: 'least-busy' }, byKey] as const) {
+    const hold = gate();
+    const spec = pool({
+      ...{ id: 'pool', size: 3, routing, policy: lenient },
+      worker: (number) =>
+        worker(
+          String(number),
+          handler<Job>(({ key }) => (key === 'hold' ? hold.promise : undefined)),
+        ),
+    });
+    const running = await startTestSystem([spec]);
+    const { system, ref, settle } = running;
+    for (const path of ['/pool/0', '/pool/1']) ref<Job>(path).tell(job('hold'));
+    await settle();
+    const drained = system.operate({ action: 'drain', path: '/pool/0', by: 'ada', reason: 'test' });
+    const stopped = system.terminateChild('/pool/1');
+    await settle();
+    expect([0, 1].map((number) => system.inspect(`/pool/${number}`)[0]?.status)).toEqual(['draining', 'stopping']);
+    const keys = Array.from({ length: 8 }, (_, at) => `account-${at}`);
+    expect(keys.map((key) => ref<Job>('/pool').tell(job(key)))).toEqual(keys.map(() => 'queued'));
+    hold.resolve();
+    await Promise.all([drained, stopped]);
+  }
+});
+
+test('who watches a pool hears of its end when those that were added or came back have ended, too', async () => {
+  const heard: string[] = [];
+  const watcher = handler<string>((message, context) => {
+    if (message === 'watch') context.watch(running.system.find('/pool')!, ({ path }) => `${path} has ended`);
+    else heard.push(message);
+  });
+  const running: TestSystem = await startTestSystem([
+    answering({ route: 'round-robin' }, 2),
+    worker('watcher', watcher),
+  ]);
+  const { system, ref, settle } = running;
+  await system.terminateChild('/pool/0');
+  ref<string>('/watcher').tell('watch');
+  await settle();
+  await system.restartChild('/pool/0');
+  await system.spawn('/pool', life('added'));
+  for (const path of ['/pool/1', '/pool/0']) {
+    await system.terminateChild(path);
+    await settle();
+    expect(heard).toEqual([]);
+  }
+  await system.terminateChild('/pool/added');
+  await settle();
+  expect(heard).toEqual(['/pool has ended']);
+});
+
+test('a watch of a pool is taken back also from a worker that drains', async () => {
+  const heard: string[] = [];
+  const hold = gate();
+  const spec = pool({
+    ...{ id: 'pool', size: 1, routing: { route: 'round-robin' }, policy: lenient },
+    worker: () =>
+      worker(
+        '0',
+        handler<Job>(() => hold.promise),
+      ),
+  });
+  const watcher = handler<string>((message, context) => {
+    if (message === 'watch') context.watch(running.system.find('/pool')!, () => 'ended');
+    else if (message === 'unwatch') context.unwatch(running.system.find('/pool')!);
+    else heard.push(message);
+  });
+  const running: TestSystem = await startTestSystem([spec, worker('watcher', watcher)]);
+  const { system, ref, settle } = running;
+  ref<Job>('/pool').tell(job());
+  ref<string>('/watcher').tell('watch');
+  await settle();
+  const drained = system.operate({ action: 'drain', path: '/pool/0', by: 'ada', reason: 'test' });
+  ref<string>('/watcher').tell('unwatch');
+  await settle();
+  expect(system.inspectActor('/pool/0')?.watchers).toEqual([]);
+  hold.resolve();
+  await drained;
+  expect(heard).toEqual([]);
+});
+
 test('an actor that tells a full worker of a pool waits for room there', async () => {
   const results: string[] = [];
   const hold = gate();

@@ -46,6 +46,11 @@ test.each([
   ['an instance', { order: new Order(), map: new Map() }, { order: 'Order', map: 'Map' }],
   ['depth', { a: { b: { c: { d: 'secret' } } } }, { a: { b: { c: 'object' } } }],
   ['what has no prototype', Object.create(null), {}],
+  [
+    'a table by tokens',
+    { byToken: { 'sk-live-4242': 1, AKIAIOSFODNN7EXAMPLE: 1, 'ada@example.com': 1 }, camelCase2: 1, $ref: 1 },
+    { byToken: { '[unshown]': 'number' }, camelCase2: 'number', $ref: 'number' },
+  ],
   ['what can be read nowhere', traps, '[unshown]'],
 ])('the shape of %s shows no value', (_what, value, shape) => {
   expect(shapeOf(value)).toEqual(shape);
@@ -152,30 +157,72 @@ describe('texts that an error must not quote', () => {
     ['no short words', { a: 'short', b: '1234567' }, []],
     ['not its type', { type: 'submit-order', key: 'secret key' }, ['secret key']],
   ])('are found in %s', (_what, message, texts) => {
-    expect([...unseenTexts(message, undefined)].toSorted()).toEqual(texts.toSorted());
+    expect(unseenTexts(message, undefined)).toEqual(new Set(texts));
   });
 
   test('are not those that the spec shows', () => {
     const message = { symbol: 'EURUSD-LONG', key: 'secret key' };
-    expect([...unseenTexts(message, { symbol: 'EURUSD-LONG' })]).toEqual(['secret key']);
+    expect(unseenTexts(message, { symbol: 'EURUSD-LONG' })).toEqual(new Set(['secret key']));
   });
 
-  test('are looked for to a bound, also where reading fails on the way', () => {
-    const many = Array.from({ length: 2_500 }, (_, at) => `secret number ${at}`);
-    expect(unseenTexts(many, undefined).size).toBe(2_000);
-    expect([
-      ...unseenTexts(
-        {
-          key: 'secret key',
-          get bad() {
-            return boom();
-          },
-        },
-        undefined,
-      ),
-    ]).toEqual([]);
-    const loop: Record<string, unknown> = { key: 'secret key' };
-    loop['loop'] = loop;
-    expect([...unseenTexts(loop, undefined)]).toEqual(['secret key']);
+  const token = 'sk-live-0123456789';
+  const pem = 'BEGIN "KEY"\nMIIEvQIBADAN\r\n  BgkqhkiG9w0B\nend';
+  const deep = (depth: number): unknown => (depth === 0 ? token : { below: deep(depth - 1) });
+
+  test.each<[string, unknown, string, string]>([
+    ['a key of an object', { byToken: { [token]: 1 } }, `no ${token}`, 'no [hidden]'],
+    ['a key of a map', new Map([[token, 1]]), `no ${token}`, 'no [hidden]'],
+    ['a text as JSON has it', { pem }, `bad ${JSON.stringify({ pem })}`, 'bad {"pem":"[hidden]"}'],
+    ['each long line of a text', { pem }, 'bad MIIEvQIBADAN, BgkqhkiG9w0B', 'bad [hidden], [hidden]'],
+    ['a text that is deep down', deep(100), `bad ${token}`, 'bad [hidden]'],
+    ['a text of an error', { error: Object.assign(new Error(token), { token: 'another secret' }) }, token, '[hidden]'],
+    ['but no name of a field', { takeProfit: 1, marginRate: 1 }, 'takeProfit is missing', 'takeProfit is missing'],
+  ])('are hidden: %s', (_what, message, quoting, shown) => {
+    const described = describeError(new Error(quoting), unseenTexts(message, undefined));
+    expect(described.message).toBe(shown);
+    expect(described.stack).toContain(shown);
   });
+
+  test.each<[string, unknown]>([
+    ['has more texts than are looked for', Array.from({ length: 2_001 }, (_, at) => `secret number ${at}`)],
+    ['has more values than are looked at', Array.from({ length: 100_001 }, (_, at) => at)],
+    ['has more lines than are looked for', Array.from({ length: 2_001 }, (_, at) => `secret line ${at}`).join('\n')],
+    [
+      'cannot be read',
+      {
+        key: 'secret key',
+        get bad() {
+          return boom();
+        },
+      },
+    ],
+    ['can be read nowhere', traps],
+  ])('are hidden with all else, now and later, of a message that %s', (_what, message) => {
+    const error = new RangeError('quotes\n    at secret key', { cause: new TypeError('secret key') });
+    const described = describeError(error, unseenTexts(message, undefined));
+    expect(described).toMatchObject({ name: 'RangeError', message: '[hidden]; because of TypeError: [hidden]' });
+    expect(described.stack).toMatch(/^ {4}at .*redaction\.test\.ts/);
+    expect(JSON.stringify(described)).not.toContain('secret');
+    expect(describeError(error)).toEqual(described);
+  });
+
+  test('are not looked for twice in what is referred to twice', () => {
+    const owner: Record<string, unknown> = { key: 'secret key' };
+    let reads = 0;
+    const state = new Proxy(owner, {
+      ownKeys: (target) => {
+        reads++;
+        return Reflect.ownKeys(target);
+      },
+    });
+    owner['list'] = Array.from({ length: 5_000 }, (_, at) => ({ state, at }));
+    expect(unseenTexts(state, undefined)).toEqual(new Set(['secret key']));
+    expect(reads).toBeLessThanOrEqual(2);
+  });
+});
+
+test('causes that go in a circle are described to a bound', () => {
+  const error = new Error('round');
+  error.cause = error;
+  expect(describeError(error).message.match(/round/g)).toHaveLength(11);
 });

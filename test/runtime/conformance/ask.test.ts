@@ -49,6 +49,17 @@ describe('an ask', () => {
     expect(deadLetters.filter(({ reason }) => reason === 'late-reply')).toHaveLength(2);
   });
 
+  test.each([NaN, -1, -Infinity, undefined as unknown as number])(
+    'with a time limit of %s is refused as the mistake it is, and is not sent',
+    async (limitMs) => {
+      const { system, ref } = await startTestSystem([life('a')]);
+      expect(() => ref<string>('/a').ask('x', { timeoutMs: limitMs })).toThrow(
+        new RangeError(`timeoutMs must be 0 or more, was ${limitMs}`),
+      );
+      expect(system.inspect('/a')[0]).toMatchObject({ handled: 0, mailbox: { depth: 0 } });
+    },
+  );
+
   test.each<[string, (running: TestSystem) => unknown]>([
     ['is stopped', ({ system }) => system.stopChild('/s/a')],
     ['is terminated', ({ system }) => system.terminateChild('/s/a')],
@@ -335,4 +346,59 @@ test('C84 on a virtual clock a slow machine moves no deadline', async () => {
   expect(await Promise.race([failure, Promise.resolve('open')])).toBe('open');
   await advance(1);
   expect(await Promise.race([failure, Promise.resolve('open')])).toBeInstanceOf(AskTimeout);
+});
+
+describe('an actor that waits for room and one that waits for its answer', () => {
+  type Told = 'go' | 'question' | '1' | '2';
+
+  /** `a` tells `b` twice, and so more than it has room for; `b` asks `a` and goes on when it has an answer. */
+  async function meet(whileAsked: 'a is parked' | 'a is busy' | 'a answers') {
+    const log: unknown[] = [];
+    const [aMayTell, bMayAsk] = [gate(), gate()];
+    const a = handler<Told>(async (message, context) => {
+      if (message === 'go') await aMayTell.promise;
+      if (message === 'go' || whileAsked === 'a answers') {
+        for (const told of ['1', '2'] as const) log.push(context.tell(running.ref<Told>('/b'), told));
+      }
+      if (message === 'question') context.reply('answer');
+    });
+    const b = handler<Told>(async (message, context) => {
+      if (message !== 'go') return;
+      await bMayAsk.promise;
+      const answer = context.ask(running.ref<Told>('/a'), 'question', { timeoutMs: Infinity });
+      log.push(await answer.catch((error: Error) => error.message));
+    });
+    const running: TestSystem = await startTestSystem([
+      worker('a', a),
+      worker('b', b, { mailbox: { capacity: 1, whenFull: 'park-sender' } }),
+    ]);
+    const { ref, settle, system } = running;
+    ref<Told>('/b').tell('go');
+    if (whileAsked !== 'a answers') ref<Told>('/a').tell('go');
+    await settle();
+    for (const open of whileAsked === 'a is parked' ? [aMayTell, bMayAsk] : [bMayAsk, aMayTell]) {
+      open.resolve();
+      await settle();
+    }
+    expect(system.inspect('/').map(({ path, status }) => [path, status])).toContainEqual(['/a', 'running']);
+    return { log, handled: ['/a', '/b'].map((path) => system.inspect(path)[0]?.handled) };
+  }
+
+  test('do not wait for each other: an ask of one that is parked is refused', async () => {
+    const { log, handled } = await meet('a is parked');
+    expect(log).toEqual(['queued', 'parked', expect.stringContaining('/b')]);
+    expect(handled).toEqual([1, 3]);
+  });
+
+  test('do not wait for each other: who is asked is not parked', async () => {
+    const { log, handled } = await meet('a is busy');
+    expect(log).toEqual(['queued', 'full', 'answer']);
+    expect(handled).toEqual([2, 2]);
+  });
+
+  test('may both wait when the question is in hand: it is answered all the same', async () => {
+    const { log, handled } = await meet('a answers');
+    expect(log).toEqual(['queued', 'parked', 'answer']);
+    expect(handled).toEqual([1, 3]);
+  });
 });
