@@ -103,7 +103,8 @@ export class OtpModel {
   restart(id: string): Answer {
     const child = this.#find(id);
     if (!child) return 'not found';
-    if (child.state !== 'down') return 'running';
+    if (child.state !== 'down' && child.state !== 'given up') return 'running';
+    child.restartsMs = [];
     return this.#start(child) === 'fail' ? 'failed' : 'ok';
   }
 
