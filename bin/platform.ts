@@ -26,6 +26,7 @@ import { operations } from '../supervisors/operations.ts';
 import { platform as platformTree } from '../supervisors/platform.ts';
 import { storage as storageTree } from '../supervisors/storage.ts';
 import { tenants as tenantsTree, tenantsPath } from '../supervisors/tenants.ts';
+import { openShared } from './shared.ts';
 import { checkDurability } from '../transports/drivers/postgres.ts';
 import { lockHome } from '../transports/drivers/home-lock.ts';
 import { createLocalModel } from '../transports/drivers/local-model.ts';
@@ -87,6 +88,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const broker = createPaperBroker({ clock, quotes, instrument: (symbol) => instruments.get(symbol) });
   bus.subscribe('quotes', (quote) => broker.onQuote(quote));
   const storage = openStorage({ home, external: config.database, log });
+  const shared = openShared({ ...{ redis: config.redis, readiness, limits, clock, log } });
   const registry = new Registry();
   const system = createSystem({ name: 'aitrading', clock, log });
   let ownership: Ownership | undefined;
@@ -258,10 +260,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     }),
   };
   const market = marketSubtree(stage, (symbol) => simulatedSource(instruments.get(symbol)!, config.simulator));
-  const services = createServices({ ...{ stage, storage, registry, readiness, config, version, caughtUp, log } });
+  const services = createServices({
+    ...{ stage, storage, registry, readiness, config, version, caughtUp, log, shared },
+  });
   const { specs, addresses } = gatewaySpecs({ config, limits, services });
 
   const shutdown = platformShutdown({ system, readiness, storage, lock }, limits.shutdown);
+  shutdown.addTask('stop-database', 'redis', () => shared.redis?.close());
   let stopping: Promise<ShutdownReport> | undefined;
 
   async function stop(reason: string): Promise<ShutdownReport> {
@@ -272,7 +277,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   }
 
   const tree = platformTree({
-    storage: storageTree(databaseSpec, journalWriterSpec(stage), projectorSpec),
+    storage: storageTree(databaseSpec, journalWriterSpec(stage), projectorSpec, shared.spec),
     ...{ market, tenants: tenantsTree() },
     operations: operations([auditSpec(tenantServices.writeAudit, limits)]),
     gateways: gateways(specs),
@@ -295,10 +300,9 @@ function startFault(error: unknown): unknown {
   return new Failure(`${cause.message}; PORT_OFFSET moves all eight ports`, { cause });
 }
 
-function unusedSettings({ redis, natsUrl, ai, mt5, midtrans }: Config): string[] {
+function unusedSettings({ natsUrl, ai, mt5, midtrans }: Config): string[] {
   const settings: Record<string, unknown> = {
     ...{
-      REDIS_HOST: redis,
       NATS_URL: natsUrl,
       OPENAI_API_KEY: ai.openai,
       ANTHROPIC_API_KEY: ai.anthropic,

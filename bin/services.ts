@@ -17,6 +17,7 @@ import { getOrder, getSignal, listFills, listLedger, listOrders } from '../trans
 import { platformMetrics } from '../transports/metrics.ts';
 import type { AccountEntry, HealthReport, Principal, Services, SignalDecision } from '../transports/services.ts';
 import type { Registry } from './registry.ts';
+import type { Shared } from './shared.ts';
 import type { Stage } from './stage.ts';
 import type { Storage } from './storage.ts';
 
@@ -28,6 +29,7 @@ export interface ServicesOptions {
   readonly config: Config;
   readonly version: string;
   readonly log: Log;
+  readonly shared: Shared;
   caughtUp(key: { tenantId: number; entityId: number }, seq: number, withinMs: number): Promise<boolean>;
 }
 
@@ -39,13 +41,14 @@ export function createServices({
   config,
   version,
   log,
+  shared,
   caughtUp,
 }: ServicesOptions): Services {
   const { system, bus, quotes, instruments, limits } = stage;
   const { clock } = system;
   const ask = { timeoutMs: limits.ask.deadlineMs };
   const find = (symbol: string): Instrument | undefined => instruments.get(symbol);
-  const metrics = platformMetrics({ system, readiness });
+  const metrics = platformMetrics({ system, readiness, redis: shared.redis && (() => shared.redis!.counts()) });
 
   async function findPrincipal(keyHash: Buffer): Promise<Principal | undefined> {
     const found = await findCredential(storage.database(), keyHash);
@@ -103,6 +106,7 @@ export function createServices({
   return {
     ...{ version, clock, log, directory: system, bus, quotes, instruments },
     quoteEpoch: () => stage.marketEpoch,
+    rateLimits: shared.store.rateLimits,
     findPrincipal,
     accountsOf: (principal) => registry.accountsOf(principal),
     findAccount: (principal, account) => registry.findAccount(principal, account),
@@ -165,7 +169,7 @@ function health(readiness: Readiness): HealthReport {
     [...readiness.components].map(([name, { state, reason, sinceMicros }]) => [
       name,
       {
-        status: state === 'ready' ? 'pass' : state === 'starting' ? 'warn' : 'fail',
+        status: state === 'ready' ? 'pass' : state === 'down' ? 'fail' : 'warn',
         ...(reason === undefined ? {} : { reason }),
         sinceMicros,
       },

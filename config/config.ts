@@ -16,7 +16,7 @@ export interface Config {
   readonly wsEngine: 'auto' | 'ws';
   /** Undefined: start the embedded PostgreSQL. */
   readonly database: DatabaseConfig | undefined;
-  /** Undefined: in-process stand-ins. */
+  /** Undefined: an in-process stand-in. */
   readonly redis: RedisConfig | undefined;
   /** Undefined: one node. The URL may carry credentials. */
   readonly natsUrl: Secret | undefined;

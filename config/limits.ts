@@ -119,6 +119,27 @@ export interface Limits {
     readonly retryFirstMs: number;
     readonly retryMaxMs: number;
   };
+  readonly sharedStore: {
+    /** Largest value of the cache, and largest message between nodes. */
+    readonly valueBytes: number;
+    /** What the cache of a node without Redis holds; what was used longest ago goes first. */
+    readonly cacheBytes: number;
+  };
+  readonly redis: {
+    /** How long a request waits for Redis; after that its node decides alone. */
+    readonly answerMs: number;
+    /** Commands that may be without an answer; what comes beyond is done without Redis. */
+    readonly inFlight: number;
+    /** How often Redis is asked whether it is there. */
+    readonly probeMs: number;
+    /** For a connection to be made. */
+    readonly connectMs: number;
+    /** A connection that owes an answer and is silent for longer is given up. */
+    readonly silentMs: number;
+    /** Pause before the next try to reach it; it doubles with every failure, up to the second figure. */
+    readonly retryFirstMs: number;
+    readonly retryMaxMs: number;
+  };
   readonly ask: {
     /** How long a gateway waits for an actor's answer. */
     readonly deadlineMs: number;
@@ -182,6 +203,11 @@ export const limits: Limits = {
   market: { gapMs: 10_000 },
   ai: { requestsPerProvider: 8, candles: 120 },
   database: { pingMs: 1_000, retryFirstMs: 100, retryMaxMs: 5_000 },
+  sharedStore: { valueBytes: 64 * KiB, cacheBytes: 16 * MiB },
+  redis: {
+    ...{ answerMs: 50, inFlight: 256, probeMs: 1_000, connectMs: 2_000, silentMs: 5_000 },
+    ...{ retryFirstMs: 100, retryMaxMs: 5_000 },
+  },
   ask: { deadlineMs: 5_000 },
   shutdown: {
     ...{ drainMs: 10_000, marginMs: 250 },
@@ -201,6 +227,8 @@ export function assertLimits({
   journal,
   projector,
   database,
+  sharedStore,
+  redis,
   ask,
   shutdown,
 }: Limits): void {
@@ -228,6 +256,11 @@ export function assertLimits({
   assert(projector.gatherMs < http.readYourWritesWaitMs, 'a list that asks in the meantime is answered in time');
   assert(projector.dutyShare > 0 && projector.dutyShare <= 1, 'the projector works for a share of the time');
   assert(database.retryFirstMs <= database.retryMaxMs, 'pauses before the database is tried again only grow');
+  assert(sharedStore.cacheBytes > 2 * sharedStore.valueBytes, 'the largest value fits into the cache with its key');
+  assert(redis.answerMs < redis.probeMs, 'one probe of Redis is over before the next');
+  assert(redis.silentMs > redis.probeMs, 'a silent Redis is asked again before its connection is given up');
+  assert(redis.answerMs * 10 <= ask.deadlineMs, 'waiting for Redis is a small part of the time that a request has');
+  assert(redis.retryFirstMs <= redis.retryMaxMs, 'pauses before Redis is tried again only grow');
   const { drainMs, marginMs, beforeStopMs, drainRequestsMs, stopActorsMs } = shutdown;
   assert(account.waitingMs <= ask.deadlineMs, 'a command takes effect only while somebody waits for it');
   assert(drainRequestsMs - marginMs > ask.deadlineMs, 'an open request is answered before the drain ends');

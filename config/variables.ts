@@ -40,7 +40,7 @@ export const variableGroups: readonly VariableGroup[] = [
     ],
   },
   {
-    title: 'Redis 6 or newer (read and checked, not used by this version)',
+    title: 'Redis 6 or newer; without REDIS_HOST each node keeps its rate limits to itself',
     variables: [
       { name: 'REDIS_HOST', meaning: 'host name or address' },
       { name: 'REDIS_PORT', meaning: 'port', default: '6379' },

@@ -1,7 +1,8 @@
 /** What stands between this node and serving, by component, each with its reason and since when. */
 import type { Clock } from './clock.ts';
 
-export type ReadinessState = 'starting' | 'ready' | 'down';
+/** `degraded`: not as it should be, but traffic may come. */
+export type ReadinessState = 'starting' | 'ready' | 'degraded' | 'down';
 
 export interface ComponentReadiness {
   readonly state: ReadinessState;
@@ -31,7 +32,7 @@ export class Readiness {
   }
 
   get isReady(): boolean {
-    for (const { state } of this.#components.values()) if (state !== 'ready') return false;
+    for (const { state } of this.#components.values()) if (!isServing(state)) return false;
     return true;
   }
 
@@ -43,7 +44,7 @@ export class Readiness {
   /** Why it is not ready: `component: reason`. */
   get reasons(): string[] {
     return [...this.#components]
-      .filter(([, { state }]) => state !== 'ready')
+      .filter(([, { state }]) => !isServing(state))
       .map(([component, { state, reason }]) => `${component}: ${reason ?? state}`);
   }
 
@@ -56,4 +57,8 @@ export class Readiness {
     if (this.isReady) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
+}
+
+function isServing(state: ReadinessState): boolean {
+  return state === 'ready' || state === 'degraded';
 }

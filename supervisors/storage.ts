@@ -1,4 +1,4 @@
-/** The database, the journal writer and the read models. The writer keeps its queue over a crash, so each may restart alone. */
+/** The database, the journal writer, the read models, and the breaker of Redis where there is one. The writer keeps its queue over a crash, so each may restart alone. */
 import type { AnyWorkerSpec, SupervisorSpec } from '../runtime/spec.ts';
 import { infrastructure } from './policies.ts';
 
@@ -6,11 +6,12 @@ export function storage(
   database: AnyWorkerSpec,
   journalWriter: AnyWorkerSpec,
   projector: AnyWorkerSpec,
+  redis: AnyWorkerSpec | undefined,
 ): SupervisorSpec {
   return {
     id: 'storage',
     strategy: 'one-for-one',
     policy: infrastructure,
-    children: [database, journalWriter, projector],
+    children: [database, journalWriter, projector, ...(redis ? [redis] : [])],
   };
 }

@@ -12,7 +12,7 @@ import { commonRoutes } from './http-health.ts';
 import { describeRoutes } from './http-openapi.ts';
 import { parseJson } from './json.ts';
 import { malformed } from './problems.ts';
-import { RateLimiter, rateLimitHeaders, type Rate } from './rate-limit.ts';
+import { rateLimitHeaders, type Rate } from './rate-limit.ts';
 import type { Action, Principal, Role, Services } from './services.ts';
 import { traceIdOf } from './trace.ts';
 
@@ -138,14 +138,14 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
 export type Admit = (request: FastifyRequest, reply: FastifyReply, action: Action) => Promise<FastifyReply | undefined>;
 
 /** Lets a request through, or answers it and returns the reply. */
-function admission({ authenticate, isAllowed, services, limits }: HttpOptions): Admit {
-  const limiter = new RateLimiter(limits.rate, limits.rateKeys, services.clock);
+function admission({ service, authenticate, isAllowed, services, limits }: HttpOptions): Admit {
+  const limiter = services.rateLimits(service, limits.rate, limits.rateKeys);
   return async (request, reply, action) => {
     const outcome = await authenticate(bearerToken(request.headers.authorization), request.ip);
     if (!outcome.ok) return sendProblem(reply, outcome.problem);
     const principal = outcome.result;
     // Names of holders are unique within their tenant alone.
-    const verdict = limiter.take(`${principal.tenantId ?? 0}/${principal.subjectId}`);
+    const verdict = await limiter.take(principal.tenantId ?? 0, principal.subjectId);
     void reply.headers(rateLimitHeaders(limits.rate, verdict));
     if (!verdict.isAllowed) {
       const figures = { requestsPerSecond: String(limits.rate.perSecond), burst: String(limits.rate.burst) };

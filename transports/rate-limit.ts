@@ -39,13 +39,7 @@ export class TokenBucket {
 
   look(nowMs: number, isAllowed: boolean): RateVerdict {
     this.#refill(nowMs);
-    const { perSecond, burst } = this.#rate;
-    return {
-      isAllowed,
-      remaining: Math.floor(this.#tokens),
-      resetMs: Math.ceil(((burst - this.#tokens) / perSecond) * 1000),
-      retryAfterMs: Math.max(0, Math.ceil(((1 - this.#tokens) / perSecond) * 1000)),
-    };
+    return rateVerdict(this.#rate, this.#tokens, isAllowed);
   }
 
   #refill(nowMs: number): void {
@@ -91,6 +85,16 @@ export class RateLimiter {
     }
     return bucket;
   }
+}
+
+/** What a bucket with so many tokens tells whoever asks. */
+export function rateVerdict({ perSecond, burst }: Rate, tokens: number, isAllowed: boolean): RateVerdict {
+  return {
+    isAllowed,
+    remaining: Math.floor(tokens),
+    resetMs: Math.ceil(((burst - tokens) / perSecond) * 1000),
+    retryAfterMs: Math.max(0, Math.ceil(((1 - tokens) / perSecond) * 1000)),
+  };
 }
 
 /** The `RateLimit-Policy` and `RateLimit` fields of the IETF draft. */

@@ -9,6 +9,7 @@ import type { Log } from '../runtime/actor.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Directory } from '../runtime/directory.ts';
 import type { EventBus } from '../runtime/event-bus.ts';
+import type { SharedStore } from './shared-store.ts';
 import type { ActorDetail, ActorInfo } from '../runtime/inspection.ts';
 
 export type Role = 'trader' | 'tenant-admin' | 'platform-admin' | 'ops' | 'auditor';
@@ -111,6 +112,8 @@ export interface Services {
   readonly instruments: ReadonlyMap<string, Instrument>;
   /** Epoch of the market channels of a symbol. */
   quoteEpoch(symbol: string): string;
+  /** Shared by the nodes where there is a Redis. */
+  readonly rateLimits: SharedStore['rateLimits'];
   /** The holder of an API key, given its SHA-256. @throws a Retryable while it cannot be told */
   findPrincipal(keyHash: Buffer): Promise<Principal | undefined>;
   /** Accounts that the principal may see, by slug. */

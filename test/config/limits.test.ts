@@ -61,6 +61,11 @@ test.each<[string, Limits]>([
     'pauses before the database is tried again only grow',
     changed('database', { retryMaxMs: limits.database.retryFirstMs - 1 }),
   ],
+  ['the largest value fits into the cache', changed('sharedStore', { cacheBytes: 2 * limits.sharedStore.valueBytes })],
+  ['one probe of Redis is over', changed('redis', { answerMs: limits.redis.probeMs })],
+  ['a silent Redis is asked again', changed('redis', { silentMs: limits.redis.probeMs })],
+  ['waiting for Redis is a small part', changed('redis', { answerMs: limits.ask.deadlineMs / 10 + 1 })],
+  ['pauses before Redis is tried again only grow', changed('redis', { retryMaxMs: limits.redis.retryFirstMs - 1 })],
   [
     'an open request is answered before the drain ends',
     changed('shutdown', { drainRequestsMs: limits.ask.deadlineMs + limits.shutdown.marginMs }),

@@ -42,6 +42,16 @@ test('a component that goes down takes readiness with it, but not that it has be
   expect(readiness.reasons).toEqual(['database: it does not answer']);
 });
 
+test('a degraded component stays visible and keeps nothing from being ready', () => {
+  const { readiness } = start();
+  readiness.set('database', 'ready');
+  readiness.set('platform', 'ready');
+  readiness.set('redis', 'degraded', 'it does not answer');
+  expect(readiness.isReady).toBe(true);
+  expect(readiness.reasons).toEqual([]);
+  expect(readiness.components.get('redis')).toMatchObject({ state: 'degraded', reason: 'it does not answer' });
+});
+
 test('a state without a reason is its own reason', () => {
   const { readiness } = start();
   readiness.set('database', 'down');

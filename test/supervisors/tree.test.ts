@@ -31,7 +31,7 @@ function tenant(slug: string): ChildSpec {
 async function start(): Promise<TestSystem> {
   const system = await startTestSystem(
     platform({
-      storage: storage(actor('database'), actor('journal-writer'), actor('projector')),
+      storage: storage(actor('database'), actor('journal-writer'), actor('projector'), actor('redis')),
       market: marketData([actor('EURUSD'), actor('GBPUSD')]),
       ...{ tenants: tenants(), operations: operations([actor('audit')]), gateways: gateways([actor('api')]) },
     }),
@@ -55,7 +55,9 @@ async function crashed(system: TestSystem, path: string, times = 1): Promise<str
 test('the platform starts from storage to gateways, each standing on those before it', async () => {
   const { system } = await start();
   expect(system.list('/')).toEqual(['/storage', '/market', '/tenants', '/operations', '/gateways']);
-  expect(system.list('/storage')).toEqual(['/storage/database', '/storage/journal-writer', '/storage/projector']);
+  expect(system.list('/storage')).toEqual(
+    ['database', 'journal-writer', 'projector', 'redis'].map((id) => `/storage/${id}`),
+  );
 });
 
 test('a tenant owns its registry, its audit log, its accounts and its AI, and is found under its own path', async () => {

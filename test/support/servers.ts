@@ -8,6 +8,8 @@ import { installPackages, type Machine } from './apt.ts';
 const wanted = [
   // The oldest server the platform supports speaks for every external one.
   { package: 'postgresql', programs: ['psql', 'initdb'] },
+  // Is shared by nodes, hung and killed.
+  { package: 'redis-server', programs: ['redis-server'] },
   // Opens the browser pages.
   { package: 'chromium', programs: ['chromium'] },
   // Counts the calls that make a commit durable.

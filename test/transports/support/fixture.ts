@@ -11,6 +11,7 @@ import type { ActorDetail } from '../../../runtime/inspection.ts';
 import { isWithin } from '../../../runtime/path.ts';
 import type { ActorRef } from '../../../runtime/ref.ts';
 import { hashApiKey, newApiKey } from '../../../transports/api-key.ts';
+import { memoryStore } from '../../../transports/drivers/memory-store.ts';
 import {
   gatewayContext,
   type Gateway,
@@ -101,6 +102,7 @@ export function fixture(
       onNames: () => () => {},
     },
     quoteEpoch: (symbol) => `epoch-${symbol}`,
+    rateLimits: memoryStore({ clock, log: silentLog, limits: { valueBytes: 1_024, cacheBytes: 4_096 } }).rateLimits,
     findPrincipal: async (hash) => {
       lookUps.count += 1;
       if (lookUps.fails) throw lookUps.fails;
