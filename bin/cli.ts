@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { register as config } from './commands/config.ts';
+import { register as database } from './commands/database.ts';
 import { register as health } from './commands/health.ts';
 import { register as migrate } from './commands/migrate.ts';
 import { register as replay } from './commands/replay.ts';
@@ -17,7 +18,7 @@ const program = new Command('aitrading')
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`aitrading: ${usageFault(text)}; see aitrading --help\n`) });
 
-for (const register of [start, migrate, config, health, replay]) register(program);
+for (const register of [start, migrate, database, config, health, replay]) register(program);
 
 // The reader of a pipe may stop reading, as `head` does: there is nobody left to tell anything.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -27,6 +27,7 @@ import { platform as platformTree } from '../supervisors/platform.ts';
 import { storage as storageTree } from '../supervisors/storage.ts';
 import { tenants as tenantsTree, tenantsPath } from '../supervisors/tenants.ts';
 import { openShared } from './shared.ts';
+import { checkRights } from '../transports/drivers/roles-check.ts';
 import { checkDurability } from '../transports/drivers/postgres.ts';
 import { lockHome } from '../transports/drivers/home-lock.ts';
 import { createLocalModel } from '../transports/drivers/local-model.ts';
@@ -111,6 +112,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       quotes,
       instruments,
       journal: storage.journal,
+      snapshots: storage.snapshots,
       broker,
       limits,
       risk: config.risk,
@@ -148,6 +150,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       doing: 'applying migrations',
       run: async () => {
         await migrate(storage.database());
+        await checkRights(storage.database());
       },
     },
     {

@@ -17,6 +17,7 @@ import type { PlatformTopics } from '../actors/trading/topics.ts';
 import type { Limits, RiskLimits } from '../config/limits.ts';
 import type { EventBus } from '../runtime/event-bus.ts';
 import type { EntityKey, Journal } from '../runtime/journal.ts';
+import type { SnapshotStore } from '../runtime/snapshots.ts';
 import { childPath } from '../runtime/path.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import type { AnyWorkerSpec, SupervisorSpec } from '../runtime/spec.ts';
@@ -34,6 +35,8 @@ export interface Stage {
   readonly marketEpoch: string;
   readonly instruments: ReadonlyMap<string, Instrument>;
   readonly journal: Journal;
+  /** Absent: accounts read all of their journal at a start, and so never rest. */
+  readonly snapshots?: SnapshotStore;
   readonly broker: PaperBroker;
   /** The epoch under which this node owns a slot. */
   epochOf(slot: number): number | undefined;
@@ -89,6 +92,7 @@ export function accountSubtree(
   const instrument = (symbol: string): Instrument | undefined => stage.instruments.get(symbol);
   const accountActor: AnyWorkerSpec = {
     ...{ id: 'account', kind: 'trading-account', onDemand: true },
+    ...(stage.snapshots && { passivateAfterMs: limits.snapshots.passivateAfterMs }),
     behavior: tradingAccount({
       ...{ tenantId: tenant.tenantId, tenant: tenant.tenant, accountId: account.accountId, account: account.account },
       epochOf: stage.epochOf,
@@ -101,6 +105,7 @@ export function accountSubtree(
       nowMicros: () => system.clock.wallMicros(),
       session: () => system.find<BrokerSessionMessage>(sessionPath),
       limits: limits.account,
+      ...(stage.snapshots && { snapshots: { store: stage.snapshots, ...limits.snapshots } }),
     }),
     mailbox: { capacity: limits.mailbox.account, whenFull: 'reject' },
   };

@@ -1,8 +1,10 @@
 /** The platform's database: the embedded one or the firm's, opened when it can be reached and opened again when it was lost. */
 import type { Log } from '../runtime/actor.ts';
 import { JournalUnavailable, type Journal } from '../runtime/journal.ts';
+import type { SnapshotStore } from '../runtime/snapshots.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../transports/drivers/embedded-postgres.ts';
 import { PostgresJournal } from '../transports/drivers/postgres-journal.ts';
+import { PostgresSnapshots } from '../transports/drivers/postgres-snapshots.ts';
 import {
   connectDatabase,
   DatabaseUnavailable,
@@ -18,6 +20,8 @@ export interface Storage {
   database(): Database;
   /** Always there; throws JournalUnavailable while the server is not. */
   readonly journal: Journal;
+  /** Always there; fails while the server is not. */
+  readonly snapshots: SnapshotStore;
   /** @throws while the database cannot serve */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -94,6 +98,7 @@ export function openStorage(options: { home: string; external: DatabaseConfig | 
         yield* opened.journal.read(key, afterSeq);
       },
     },
+    snapshots: new PostgresSnapshots(() => current().database),
     async ping() {
       if (!external && !server) await openInTurn();
       await current().database.checkHealth();

@@ -84,6 +84,14 @@ export interface Limits {
     /** Pause before the journal is read again after it could not be reached. */
     readonly reloadMs: number;
   };
+  readonly snapshots: {
+    /** Rows of the journal between two snapshots, and so, more or less, what a start reads. */
+    readonly everyRows: number;
+    /** How long a snapshot may take to be saved, or to come at a start, which then reads the whole journal. */
+    readonly deadlineMs: number;
+    /** An account that nobody has told anything for so long leaves the memory, and comes back at the next message. */
+    readonly passivateAfterMs: number;
+  };
   readonly journal: {
     /** Entries waiting for the writer; above it commands are refused with `OVERLOADED`. */
     readonly queueEntries: number;
@@ -198,6 +206,7 @@ export const limits: Limits = {
   },
   mailbox: { account: 1_024, brokerSession: 4_096, priceStream: 4_096, projector: 20_000, standard: 1_000 },
   account: { inFlight: 64, waiting: 1_024, waitingMs: 5_000, recentCommands: 256, reloadMs: 500 },
+  snapshots: { everyRows: 1_000, deadlineMs: 2_000, passivateAfterMs: 900_000 },
   journal: { queueEntries: 20_000, batchEntries: 1_024, batchBytes: MiB, settleMs: 250 },
   projector: { batchCommits: 1_000, queueCommits: 20_000, retryMs: 1_000, dutyShare: 0.3, gatherMs: 100 },
   market: { gapMs: 10_000 },
@@ -224,6 +233,7 @@ export function assertLimits({
   stream,
   mailbox,
   account,
+  snapshots,
   journal,
   projector,
   database,
@@ -246,6 +256,8 @@ export function assertLimits({
   );
   assert(account.waiting >= account.inFlight, 'a full flight that comes back finds a place to wait');
   assert(account.recentCommands >= account.inFlight, 'a command that is under way is recognised when it is repeated');
+  assert(snapshots.deadlineMs < ask.deadlineMs, 'a request outlives a snapshot that does not come');
+  assert(snapshots.passivateAfterMs > account.waitingMs, 'an account does not rest while somebody waits for it');
   assert(account.reloadMs < ask.deadlineMs, 'a request outlives one pause before the journal is read again');
   assert(journal.queueEntries >= journal.batchEntries, 'a full batch fits into the queue of the writer');
   assert(journal.batchEntries >= account.inFlight, 'a full flight fits into a batch');

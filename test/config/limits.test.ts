@@ -37,6 +37,8 @@ test.each<[string, Limits]>([
   ],
   ['a full flight that comes back finds a place', changed('account', { waiting: limits.account.inFlight - 1 })],
   ['a command that is under way is recognised', changed('account', { recentCommands: limits.account.inFlight - 1 })],
+  ['a request outlives a snapshot', changed('snapshots', { deadlineMs: limits.ask.deadlineMs })],
+  ['an account does not rest', changed('snapshots', { passivateAfterMs: limits.account.waitingMs })],
   ['a request outlives one pause before the journal is read', changed('account', { reloadMs: limits.ask.deadlineMs })],
   [
     'a full batch fits into the queue of the writer',

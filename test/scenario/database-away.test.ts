@@ -1,4 +1,5 @@
 /** The firm's own PostgreSQL behind a wire that is cut: a state, not a crash, and nothing acknowledged is lost. */
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +24,8 @@ beforeAll(async () => {
   platform = await PlatformProcess.onFreePorts({
     ...{ DB_HOST: '127.0.0.1', DB_PORT: String(wire.port), DB_NAME: server.database },
     ...{ DB_USER: server.user, DB_PASSWORD: server.password },
+    // Of two platforms on one database, both open what the other has sealed.
+    MASTER_KEY: randomBytes(32).toString('base64'),
   });
 }, 120_000);
 afterAll(async () => {

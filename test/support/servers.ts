@@ -10,6 +10,8 @@ const wanted = [
   { package: 'postgresql', programs: ['psql', 'initdb'] },
   // Is shared by nodes, hung and killed.
   { package: 'redis-server', programs: ['redis-server'] },
+  // Hands a connection to another user after each transaction.
+  { package: 'pgbouncer', programs: ['pgbouncer'] },
   // Opens the browser pages.
   { package: 'chromium', programs: ['chromium'] },
   // Counts the calls that make a commit durable.

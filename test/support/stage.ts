@@ -19,6 +19,7 @@ import type { Log } from '../../runtime/actor.ts';
 import { EventBus } from '../../runtime/event-bus.ts';
 import type { EntityKey, JournalRow } from '../../runtime/journal.ts';
 import type { ActorRef } from '../../runtime/ref.ts';
+import type { SnapshotStore } from '../../runtime/snapshots.ts';
 import { createLocalModel } from '../../transports/drivers/local-model.ts';
 import { createPaperBroker } from '../../transports/drivers/paper-broker.ts';
 import { s } from '../actors/trading/fixtures.ts';
@@ -58,6 +59,8 @@ export interface StageOptions {
   /** Called before a decision is kept. */
   readonly onSave?: (decision: Decision) => void;
   readonly log?: Log;
+  /** Accounts save and load snapshots here, and rest. */
+  readonly snapshots?: SnapshotStore;
 }
 
 /** Both accounts hold USD 100,000 and are open; rows 1 and 2 of their journals. */
@@ -89,6 +92,7 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
     limits: { ...limits, ...options.limits },
     risk: riskLimits,
     guard: { minConfidence: s('0.6'), quantity: s('0.1') },
+    ...(options.snapshots && { snapshots: options.snapshots }),
   };
   await system.spawn('/', supervisor('storage', 'one-for-one', [journalWriterSpec(stage)]));
   await system.spawn(

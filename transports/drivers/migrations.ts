@@ -1,18 +1,11 @@
 /** Brings schemas to the version of this code: plain SQL files, each applied once, in order, in a transaction of its own. */
-import assert from 'node:assert';
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Terminal } from '../../runtime/errors.ts';
-import { inTransaction, type Database, type Queryable } from './postgres.ts';
+import { forTenant, readMigrations, tenantSchema, type Migration } from './migration-files.ts';
+import { isConnectionClass, inTransaction, type Database, type Queryable } from './postgres.ts';
+import { actAs, prepareRoles } from './roles.ts';
 
-export interface Migration {
-  readonly version: number;
-  readonly title: string;
-  readonly sql: string;
-  /** SHA-256 of the file, hex. */
-  readonly checksum: string;
-}
+export { tenantSchema };
 
 /** What the database says was done is not what this code would have done. */
 export class MigrationMismatch extends Terminal {
@@ -21,56 +14,79 @@ export class MigrationMismatch extends Terminal {
   }
 }
 
-/** The schema of a tenant, made from its number alone: safe in SQL as it stands. */
-export function tenantSchema(tenantId: number): string {
-  assert(Number.isSafeInteger(tenantId) && tenantId > 0, `tenant number must be 1 or more, was ${tenantId}`);
-  return `t_${tenantId}`;
+export interface MigrateOptions {
+  /** Where the files lie; absent: those of this code. */
+  readonly folder?: URL;
+  /** The tenant whose schema goes first: what fails there has touched no other. Absent: the one with the lowest number. */
+  readonly canary?: string;
+  /** Grants and revokes also where no migration is missing. */
+  readonly renewRights?: boolean;
+  readonly onApplied?: (step: MigrationStep) => void;
+}
+
+export interface MigrationStep {
+  readonly schema: string;
+  readonly version: number;
+  readonly title: string;
 }
 
 /**
  * Applies what is missing to `platform` and to the schema of every tenant; others that start meanwhile wait.
  *
- * @param folder where the files lie; absent: those of this code
  * @returns how many migrations were applied
- * @throws DatabaseUnavailable, MigrationMismatch, or the server's error of the statement that failed; done again it goes on from there
+ * @throws DatabaseUnavailable, MigrationMismatch, or an error with the `code` of the statement that failed; done again it goes on from there
  */
-export function migrate(database: Database, folder: URL = ourMigrations): Promise<number> {
+export function migrate(database: Database, options: MigrateOptions = {}): Promise<number> {
   return withMigrator(database, async (connection) => {
-    await connection.query('create schema if not exists platform');
-    await connection.query(`create table if not exists platform.migration (
-      schema_name text not null,
-      version     int not null,
-      title       text not null,
-      checksum    text not null,
-      applied_at  timestamptz not null default clock_timestamp(),
-      primary key (schema_name, version)
-    )`);
-    let applied = await migrateSchema(connection, 'platform', readMigrations(new URL('platform/', folder)));
-    const { rows } = await connection.query<{ tenant_id: number }>(
-      'select tenant_id from platform.tenant order by tenant_id',
-    );
-    const tenantMigrations = readMigrations(new URL('tenant/', folder));
-    for (const { tenant_id } of rows)
-      applied += await migrateSchema(connection, tenantSchema(tenant_id), tenantMigrations, tenant_id);
+    const { platform, tenant } = readMigrations(options.folder);
+    const ofPlatform: Target = { schema: 'platform', files: platform };
+    if (missingOf(ofPlatform, await readHistory(connection)).length > 0 || options.renewRights) {
+      await prepareRoles(connection);
+      await connection.query(historyTable);
+    }
+    let applied = await migrateSchema(connection, ofPlatform, await readHistory(connection), options);
+    const history = await readHistory(connection);
+    for (const tenantId of await tenantsInOrder(connection, options.canary)) {
+      const target = { schema: tenantSchema(tenantId), files: tenant, tenantId };
+      applied += await migrateSchema(connection, target, history, options);
+    }
     return applied;
   });
 }
 
-/** Makes or completes the schema of one tenant; the tenant is in the registry already. May run again and again. */
-export function migrateTenant(database: Database, tenantId: number): Promise<number> {
-  const migrations = readMigrations(new URL('tenant/', ourMigrations));
-  return withMigrator(database, (connection) =>
-    migrateSchema(connection, tenantSchema(tenantId), migrations, tenantId),
-  );
+/**
+ * What `migrate` would apply, in its order. Changes nothing.
+ * @param connection undefined: to a database that does not exist yet
+ * @throws as `migrate` does
+ */
+export async function planMigrations(
+  connection: Queryable | undefined,
+  options: Pick<MigrateOptions, 'folder' | 'canary'> = {},
+): Promise<readonly MigrationStep[]> {
+  const { platform, tenant } = readMigrations(options.folder);
+  const history: History = connection ? await readHistory(connection) : new Map();
+  const targets: Target[] = [{ schema: 'platform', files: platform }];
+  const isMade = connection && history.has('platform');
+  for (const tenantId of isMade ? await tenantsInOrder(connection, options.canary) : [])
+    targets.push({ schema: tenantSchema(tenantId), files: tenant, tenantId });
+  return targets.flatMap((target) => missingOf(target, history).map((migration) => stepOf(target, migration)));
 }
 
-const ourMigrations = new URL('./migrations/', import.meta.url);
+/** Makes or completes the schema of one tenant within a transaction. May run again and again. */
+export async function migrateTenant(transaction: Queryable, tenantId: number): Promise<number> {
+  const target = { schema: tenantSchema(tenantId), files: readMigrations().tenant, tenantId };
+  const missing = missingOf(target, await readHistory(transaction, target.schema));
+  for (const migration of missing) await apply(transaction, target, migration);
+  if (missing.length > 0) await renewRights(transaction, target, missing.at(-1));
+  return missing.length;
+}
+
 /** Any number that no other user of advisory locks in this database takes. */
 const migratorLock = 7_001;
 const lockAttempts = 20;
 
 /** Session locks and DDL do not pass a pooler: a connection of its own, whose end gives the lock back. */
-async function withMigrator<T>(database: Database, work: (connection: Queryable) => Promise<T>): Promise<T> {
+export async function withMigrator<T>(database: Database, work: (connection: Queryable) => Promise<T>): Promise<T> {
   const connection = await database.connect({ statementTimeoutMs: 600_000 });
   try {
     await connection.query('select pg_advisory_lock($1)', [migratorLock]);
@@ -80,38 +96,13 @@ async function withMigrator<T>(database: Database, work: (connection: Queryable)
   }
 }
 
-async function migrateSchema(
-  connection: Queryable,
-  schema: string,
-  migrations: readonly Migration[],
-  tenantId?: number,
-): Promise<number> {
-  const { rows } = await connection.query<{ version: number; checksum: string }>(
-    'select version, checksum from platform.migration where schema_name = $1 order by version',
-    [schema],
-  );
-  for (const { version, checksum } of rows) {
-    const ours = migrations.find((migration) => migration.version === version);
-    if (!ours)
-      throw new MigrationMismatch(schema, version, 'is not known to this version of the platform, which is too old');
-    if (ours.checksum !== checksum) throw new MigrationMismatch(schema, version, 'was changed after it was applied');
-  }
-  const missing = migrations.filter(({ version }) => !rows.some((row) => row.version === version));
-  for (const migration of missing) await apply(connection, schema, migration, tenantId);
-  return missing.length;
-}
-
 /** A statement that waits for a lock makes every later one wait behind it, so it waits briefly, and often. */
-async function apply(connection: Queryable, schema: string, migration: Migration, tenantId?: number): Promise<void> {
+export async function patiently<T>(connection: Queryable, work: (transaction: Queryable) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await inTransaction(connection, async (transaction) => {
         await transaction.query(`set local lock_timeout = '200ms'`);
-        await transaction.query(tenantId === undefined ? migration.sql : forTenant(migration.sql, tenantId));
-        await transaction.query(
-          'insert into platform.migration (schema_name, version, title, checksum) values ($1, $2, $3, $4)',
-          [schema, migration.version, migration.title, migration.checksum],
-        );
+        return work(transaction);
       });
     } catch (error) {
       if ((error as { code?: string }).code !== '55P03' || attempt >= lockAttempts) throw error;
@@ -120,31 +111,131 @@ async function apply(connection: Queryable, schema: string, migration: Migration
   }
 }
 
-/**
- * Puts a tenant's schema and number where `:schema` and `:tenant_id` stand; both come from the number alone.
- * @throws an assertion for any other placeholder
- */
-export function forTenant(sql: string, tenantId: number): string {
-  const values: Record<string, string> = { schema: tenantSchema(tenantId), tenant_id: String(tenantId) };
-  return sql.replaceAll(/(?<!:):([a-z_]+)/g, (placeholder, name: string) => {
-    const value = values[name];
-    assert(value !== undefined, `a tenant migration may use :schema and :tenant_id, found ${placeholder}`);
-    return value;
-  });
+/** A schema and the files that make it. */
+interface Target {
+  readonly schema: string;
+  readonly files: readonly Migration[];
+  readonly tenantId?: number;
 }
 
-/** The files `NNNN-title.sql` of a folder, in order of their numbers. */
-export function readMigrations(folder: URL): Migration[] {
-  const migrations = readdirSync(folder)
-    .filter((name) => name.endsWith('.sql'))
-    .toSorted()
-    .map((name): Migration => {
-      const [, version, title] = /^(\d{4})-([a-z0-9-]+)\.sql$/.exec(name) ?? [];
-      assert(version && title, `a migration is named NNNN-title.sql, found ${name}`);
-      const sql = readFileSync(new URL(name, folder), 'utf8').replaceAll('\r\n', '\n');
-      return { version: Number(version), title, sql, checksum: createHash('sha256').update(sql).digest('hex') };
-    });
-  const versions = new Set(migrations.map(({ version }) => version));
-  assert(versions.size === migrations.length, `two migrations in ${folder.pathname} have the same number`);
-  return migrations;
+export interface AppliedMigration {
+  readonly version: number;
+  readonly title: string;
+  readonly checksum: string;
+  /** The newest migration that code has to know to run beside this one. */
+  readonly needs: number;
+}
+
+export type History = ReadonlyMap<string, readonly AppliedMigration[]>;
+
+// `needs` came later: databases of before are given it here, since every file is entered with it.
+export const historyTable = `
+create schema if not exists platform authorization migrator;
+create table if not exists platform.migration (
+  schema_name text not null,
+  version     int not null,
+  title       text not null,
+  checksum    text not null,
+  applied_at  timestamptz not null default clock_timestamp(),
+  primary key (schema_name, version)
+);
+alter table platform.migration add column if not exists needs int not null default 0`;
+
+/** What was applied, by schema; empty where nothing ever was. */
+export async function readHistory(connection: Queryable, schema?: string): Promise<History> {
+  const { rows } = await connection.query<{ found: boolean }>(
+    `select to_regclass('platform.migration') is not null as found`,
+  );
+  if (!rows[0]!.found) return new Map();
+  const applied = await connection.query<AppliedMigration & { schema_name: string }>(
+    `select schema_name, version, title, checksum, coalesce((to_jsonb(m) ->> 'needs')::int, 0) as needs
+     from platform.migration m where $1::text is null or schema_name = $1 order by schema_name, version`,
+    [schema ?? null],
+  );
+  return Map.groupBy(applied.rows, (row) => row.schema_name);
+}
+
+async function tenantsInOrder(connection: Queryable, canary: string | undefined): Promise<readonly number[]> {
+  const { rows } = await connection.query<{ tenant_id: number; slug?: string; status?: string }>(
+    'select * from platform.tenant order by tenant_id',
+  );
+  // One that has left has no schema any more.
+  const present = rows.filter(({ status }) => status !== 'closed');
+  const first = canary === undefined ? undefined : present.find(({ slug }) => slug === canary);
+  if (canary !== undefined && !first) throw new RangeError(`the canary must be a tenant, ${canary} is none`);
+  return [...(first ? [first] : []), ...present.filter((row) => row !== first)].map(({ tenant_id }) => tenant_id);
+}
+
+/** @throws MigrationMismatch */
+function missingOf({ schema, files }: Target, history: History): readonly Migration[] {
+  const applied = history.get(schema) ?? [];
+  const newest = files.at(-1)?.version ?? 0;
+  for (const { version, checksum, needs } of applied) {
+    const ours = files.find((migration) => migration.version === version);
+    // A later release was here. Its migrations leave this one what it uses, unless they say otherwise.
+    if (!ours && version > newest && needs <= newest) continue;
+    if (!ours)
+      throw new MigrationMismatch(schema, version, 'is not known to this version of the platform, which is too old');
+    if (ours.checksum !== checksum) throw new MigrationMismatch(schema, version, 'was changed after it was applied');
+  }
+  return files.filter(({ version }) => !applied.some((row) => row.version === version));
+}
+
+async function migrateSchema(
+  connection: Queryable,
+  target: Target,
+  history: History,
+  options: MigrateOptions,
+): Promise<number> {
+  const missing = missingOf(target, history);
+  const last = missing.at(-1);
+  for (const migration of missing) {
+    await naming(target, migration, () =>
+      patiently(connection, async (transaction) => {
+        await apply(transaction, target, migration);
+        if (migration === last) await renewRights(transaction, target, last);
+      }),
+    );
+    options.onApplied?.(stepOf(target, migration));
+  }
+  if (!last && options.renewRights)
+    await patiently(connection, (transaction) => renewRights(transaction, target, undefined));
+  return missing.length;
+}
+
+async function apply(transaction: Queryable, target: Target, migration: Migration): Promise<void> {
+  await run(transaction, target, migration);
+  await transaction.query(
+    'insert into platform.migration (schema_name, version, title, checksum, needs) values ($1, $2, $3, $4, $5)',
+    [target.schema, migration.version, migration.title, migration.checksum, migration.needs],
+  );
+}
+
+/** @param last the migration that was applied before: where it is about rights itself, nothing is left to do */
+async function renewRights(transaction: Queryable, target: Target, last: Migration | undefined): Promise<void> {
+  const rights = target.files.findLast((migration) => migration.isRights);
+  if (rights && rights !== last) await run(transaction, target, rights);
+}
+
+/** What is made belongs to `migrator`; to make roles and to hand out rights takes the platform's own login. */
+async function run(transaction: Queryable, { tenantId }: Target, { sql, isRights }: Migration): Promise<void> {
+  if (!isRights) await actAs(transaction, 'migrator');
+  await transaction.query(tenantId === undefined ? sql : forTenant(sql, tenantId));
+  if (!isRights) await actAs(transaction, 'none');
+}
+
+/** Of a thousand schemas it must be said which one it was. */
+async function naming<T>({ schema }: Target, { version, title }: Migration, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isConnectionClass(error)) throw error;
+    const { message, code } = error as { message: string; code?: string };
+    const told = new Error(`migration ${version} (${title}) of schema ${schema} failed: ${message}`, { cause: error });
+    throw Object.assign(told, { code });
+  }
+}
+
+function stepOf({ schema }: Target, { version, title }: Migration): MigrationStep {
+  return { schema, version, title };
 }

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import type { AuditEntry } from '../../actors/audit-log.ts';
 import { formatTime } from '../../actors/trading/time.ts';
-import { tenantSchema } from './migrations.ts';
+import { tenantSchema } from './migration-files.ts';
 import type { Database, Queryable } from './postgres.ts';
+import { asTenant } from './roles.ts';
 
 /** Appends in order, in one transaction; writers of one log wait for each other. */
 export async function appendAudit(database: Database, entries: readonly AuditEntry[]): Promise<void> {
@@ -25,11 +26,11 @@ export async function verifyAudit(database: Database, tenantId: number | undefin
   let previous: Buffer = genesis;
   let entries = 0;
   for (;;) {
-    const { rows } = await database.query<AuditRow>(
-      `select seq, (extract(epoch from at) * 1000000)::bigint as at, tenant_id, subject, action, target, details, previous_hash, hash
-       from ${auditTable(tenantId)} where seq > $1 order by seq limit 1000`,
-      [entries],
-    );
+    const text = `select seq, (extract(epoch from at) * 1000000)::bigint as at, tenant_id, subject, action, target, details,
+        previous_hash, hash
+      from ${auditTable(tenantId)} where seq > $1 order by seq limit 1000`;
+    const read = (log: Queryable) => log.query<AuditRow>(text, [entries]);
+    const { rows } = await (tenantId === undefined ? read(database) : asTenant(database, tenantId, read));
     if (rows.length === 0) return { entries };
     for (const row of rows) {
       const entry = { ...row, tenantId: row.tenant_id ?? undefined, timeMicros: row.at };

@@ -1,6 +1,7 @@
 /** API keys by the SHA-256 of the key; the key itself is never stored. */
-import { tenantSchema } from './migrations.ts';
-import type { Database } from './postgres.ts';
+import { tenantSchema } from './migration-files.ts';
+import type { Database, Queryable } from './postgres.ts';
+import { asTenant } from './roles.ts';
 
 export interface NewCredential {
   /** SHA-256 of the key, 32 bytes. */
@@ -57,12 +58,12 @@ export async function findCredential(database: Database, hash: Uint8Array): Prom
   );
   const owner = found.rows[0];
   if (!owner) return undefined;
-  const { rows } = await database.query<{
-    role: string;
-    scopes: string[];
-    expires_at: Date | null;
-    revoked_at: Date | null;
-  }>(`select role, scopes, expires_at, revoked_at from ${keysOf(owner.tenantId)} where key_id = $1`, [owner.keyId]);
+  const { rows } = await readKeys(database, owner.tenantId, (keys) =>
+    keys.query<{ role: string; scopes: string[]; expires_at: Date | null; revoked_at: Date | null }>(
+      `select role, scopes, expires_at, revoked_at from ${keysOf(owner.tenantId)} where key_id = $1`,
+      [owner.keyId],
+    ),
+  );
   const key = rows[0];
   if (!key) return undefined;
   return {
@@ -72,6 +73,11 @@ export async function findCredential(database: Database, hash: Uint8Array): Prom
     ...(key.expires_at && { expiresAt: key.expires_at }),
     ...(key.revoked_at && { revokedAt: key.revoked_at }),
   };
+}
+
+/** The platform's own keys are read with the platform's rights. */
+function readKeys<T>(database: Database, tenantId: number | null, work: (keys: Queryable) => Promise<T>): Promise<T> {
+  return tenantId === null ? work(database) : asTenant(database, tenantId, work);
 }
 
 function keysOf(tenantId: number | null): string {

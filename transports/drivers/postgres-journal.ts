@@ -11,7 +11,7 @@ import {
   type JournalRow,
   type Refusal,
 } from '../../runtime/journal.ts';
-import { tenantSchema } from './migrations.ts';
+import { tenantSchema } from './migration-files.ts';
 import { assertWritable, BatchEncoder, insert, isRolledBack } from './postgres-journal-insert.ts';
 import {
   DatabaseUnavailable,
@@ -20,6 +20,7 @@ import {
   type DirectConnection,
   type Queryable,
 } from './postgres.ts';
+import { asTenant } from './roles.ts';
 
 const pageRows = 1_000;
 /** An append that takes longer is given up by the server, which has then written nothing. */
@@ -67,7 +68,9 @@ export class PostgresJournal implements Journal {
       where tenant_id = $1 and account_id = $2 and seq > $3 order by seq limit ${pageRows}`;
     for (let after = afterSeq; ;) {
       const values = [key.tenantId, key.entityId, after];
-      const { rows } = await this.#database.query<JournalRow>(page, values).catch(unavailable);
+      const { rows } = await asTenant(this.#database, key.tenantId, (transaction) =>
+        transaction.query<JournalRow>(page, values),
+      ).catch(unavailable);
       yield* rows;
       after = rows.at(-1)?.seq ?? after;
       if (rows.length < pageRows) return;
@@ -84,9 +87,9 @@ export class PostgresJournal implements Journal {
       union all
       select below.account_id, below.seq from ends, lateral ${last('and account_id < ends.account_id')} below
     ) select account_id, seq from ends`;
-    const { rows } = await this.#database
-      .query<{ account_id: number; seq: number }>(text, [tenantId])
-      .catch(unavailable);
+    const { rows } = await asTenant(this.#database, tenantId, (transaction) =>
+      transaction.query<{ account_id: number; seq: number }>(text, [tenantId]),
+    ).catch(unavailable);
     return new Map(rows.map(({ account_id, seq }) => [account_id, seq]));
   }
 
@@ -255,6 +258,8 @@ export class PostgresJournal implements Journal {
       const { rows } = await direct.query<Connected['backend']>(
         'select pid, backend_start::text as started from pg_stat_activity where pid = pg_backend_pid()',
       );
+      // From here on it adds rows and can do nothing else; to end a process of ours it had to be ours.
+      await direct.query('set role journal_writer');
       const connection = { ...direct, backend: rows[0]! };
       // Lost while nothing was under way: the next append begins on a new one.
       direct.client.once('end', () => {

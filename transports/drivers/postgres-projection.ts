@@ -1,8 +1,9 @@
 /** Writes the read models: whole batches of commits in one transaction, one statement a table, each commit once. */
 import assert from 'node:assert';
 import type { JournalledCommit } from '../../actors/trading/events.ts';
-import { tenantSchema } from './migrations.ts';
+import { tenantSchema } from './migration-files.ts';
 import type { Database, Queryable } from './postgres.ts';
+import { asTenant } from './roles.ts';
 import { ordersToLookUp, projectionRows, type KnownOrder } from './projection-rows.ts';
 
 /**
@@ -26,8 +27,9 @@ export async function applyCommits(database: Database, commits: readonly Journal
 
 /** The last seq of each account that the read models hold. */
 export async function checkpoints(database: Database, tenantId: number): Promise<ReadonlyMap<number, number>> {
-  const { rows } = await database.query<{ account_id: number; seq: number }>(
-    `select account_id, seq from ${tenantSchema(tenantId)}.checkpoint`,
+  const text = `select account_id, seq from ${tenantSchema(tenantId)}.checkpoint`;
+  const { rows } = await asTenant(database, tenantId, (transaction) =>
+    transaction.query<{ account_id: number; seq: number }>(text),
   );
   return new Map(rows.map(({ account_id, seq }) => [account_id, seq]));
 }
@@ -35,14 +37,14 @@ export async function checkpoints(database: Database, tenantId: number): Promise
 /** Accounts with working orders or open positions: those that must run although nobody asks for them. */
 export async function accountsToStart(database: Database, tenantId: number): Promise<readonly number[]> {
   const schema = tenantSchema(tenantId);
-  const { rows } = await database.query<{ account_id: number }>(
-    `select account_id from ${schema}.checkpoint where working_orders > 0
-     union select account_id from ${schema}.position where state = 'open' order by account_id`,
-  );
+  const text = `select account_id from ${schema}.checkpoint where working_orders > 0
+    union select account_id from ${schema}.position where state = 'open' order by account_id`;
+  const { rows } = await asTenant(database, tenantId, (transaction) => transaction.query<{ account_id: number }>(text));
   return rows.map(({ account_id }) => account_id);
 }
 
-async function applyToTenant(
+/** The same within a transaction, for commits of one tenant. */
+export async function applyToTenant(
   transaction: Queryable,
   schema: string,
   given: readonly JournalledCommit[],

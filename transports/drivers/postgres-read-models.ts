@@ -4,9 +4,10 @@ import { formatPrice, formatQuantity, type Instrument } from '../../actors/tradi
 import { formatMoney, MONEY_SCALE, parseScaled, PRICE_SCALE, QUANTITY_SCALE } from '../../actors/trading/money.ts';
 import { formatTime } from '../../actors/trading/time.ts';
 import type { EntityKey } from '../../runtime/journal.ts';
-import { tenantSchema } from './migrations.ts';
+import { tenantSchema } from './migration-files.ts';
 import { pageOf, readCursor, type Page } from './page.ts';
-import type { Database } from './postgres.ts';
+import type { Database, QueryResult } from './postgres.ts';
+import { asTenant } from './roles.ts';
 
 export interface AccountIds {
   readonly tenantId: number;
@@ -31,7 +32,9 @@ export async function listOrders(
 ): Promise<Page> {
   const { tenantId, accountId, state, limit } = query;
   const before = readCursor(query.cursor, 'o');
-  const { rows } = await database.query<OrderRow>(
+  const { rows } = await readAs<OrderRow>(
+    database,
+    tenantId,
     `select ${orderColumns} from ${tenantSchema(tenantId)}."order"
      where account_id = $1 and ($2::text is null or state = $2) and (number, order_id) < ($3, $4)
      order by number desc, order_id desc limit $5`,
@@ -52,16 +55,21 @@ export async function getOrder(
   find: FindInstrument = () => undefined,
 ): Promise<object | undefined> {
   const schema = tenantSchema(tenantId);
-  const { rows } = await database.query<OrderRow & { seqs: number[] }>(
-    `select ${orderColumns}, seqs from ${schema}."order" where account_id = $1 and order_id = $2`,
-    [accountId, orderId],
-  );
-  const order = rows[0];
-  if (!order) return undefined;
-  const journal = await database.query<{ payload: string }>(
-    `select payload from ${schema}.journal where tenant_id = $1 and account_id = $2 and seq = any ($3) order by seq`,
-    [tenantId, accountId, order.seqs],
-  );
+  const found = await asTenant(database, tenantId, async (transaction) => {
+    const { rows } = await transaction.query<OrderRow & { seqs: number[] }>(
+      `select ${orderColumns}, seqs from ${schema}."order" where account_id = $1 and order_id = $2`,
+      [accountId, orderId],
+    );
+    const order = rows[0];
+    if (!order) return undefined;
+    const journal = await transaction.query<{ payload: string }>(
+      `select payload from ${schema}.journal where tenant_id = $1 and account_id = $2 and seq = any ($3) order by seq`,
+      [tenantId, accountId, order.seqs],
+    );
+    return { order, journal };
+  });
+  if (!found) return undefined;
+  const { order, journal } = found;
   const events = journal.rows.flatMap(
     ({ payload }) => (JSON.parse(payload) as { events: { type: string; orderId?: string }[] }).events,
   );
@@ -120,7 +128,9 @@ export async function findCommand(
   commandId: string,
 ): Promise<{ digest: string; seq: number; reply: AccountReply } | undefined> {
   const schema = tenantSchema(key.tenantId);
-  const { rows } = await database.query<{ digest: string; seq: number; payload: string }>(
+  const { rows } = await readAs<{ digest: string; seq: number; payload: string }>(
+    database,
+    key.tenantId,
     `select encode(c.digest, 'hex') as digest, c.seq, j.payload from ${schema}.command c
      join ${schema}.journal j on j.tenant_id = $1 and j.account_id = c.account_id and j.seq = c.seq
      where c.account_id = $2 and c.command_id = $3`,
@@ -153,7 +163,7 @@ function storable(_key: string, value: unknown): unknown {
 
 export async function getSignal(database: Database, tenantId: number, signalId: string): Promise<object | undefined> {
   const text = `select body from ${tenantSchema(tenantId)}.signal where signal_id = $1`;
-  const { rows } = await database.query<{ body: object }>(text, [signalId]);
+  const { rows } = await readAs<{ body: object }>(database, tenantId, text, [signalId]);
   return rows[0]?.body;
 }
 
@@ -225,12 +235,23 @@ async function rowsBySeq<Row extends BySeq>(
   columns: string,
 ): Promise<readonly Row[]> {
   const before = readCursor(query.cursor, 's');
-  const { rows } = await database.query<Row>(
+  const { rows } = await readAs<Row>(
+    database,
+    query.tenantId,
     `select seq, ordinal, ${columns} from ${tenantSchema(query.tenantId)}.${table}
      where account_id = $1 and (seq, ordinal) < ($2, $3) order by seq desc, ordinal desc limit $4`,
     [query.accountId, before[0] ?? lastNumber, before[1] ?? 0, query.limit + 1],
   );
   return rows;
+}
+
+function readAs<Row extends object>(
+  database: Database,
+  tenantId: number,
+  text: string,
+  values: readonly unknown[],
+): Promise<QueryResult<Row>> {
+  return asTenant(database, tenantId, (transaction) => transaction.query<Row>(text, values));
 }
 
 function orderJson(row: OrderRow, find: FindInstrument): object {

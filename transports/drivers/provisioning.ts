@@ -1,7 +1,9 @@
 /** Tenants, their accounts and their keys in the registry. Every step may be repeated. */
 import { randomBytes } from 'node:crypto';
-import { migrateTenant, tenantSchema } from './migrations.ts';
-import type { Database } from './postgres.ts';
+import { tenantSchema } from './migration-files.ts';
+import { migrateTenant, patiently, withMigrator } from './migrations.ts';
+import type { Database, Queryable } from './postgres.ts';
+import { asTenant } from './roles.ts';
 
 export interface Tenant {
   readonly tenantId: number;
@@ -11,31 +13,44 @@ export interface Tenant {
 }
 
 /**
- * Registers a tenant and makes its schema with the journal's partition, or completes what an interrupted run has begun.
+ * Registers a tenant and makes its schema, its role and its partition of the journal: all of it or, where a statement fails, nothing.
+ * May be repeated: a known slug keeps its number and name, and what its schema lacks is added.
+ * A number is given out once, also when its tenant came to nothing or has left.
  *
- * @param tenant slug `[a-z][a-z0-9-]{0,30}`; a known slug keeps its number and name
+ * @param tenant slug `[a-z][a-z0-9-]{0,30}`
  */
-export async function provisionTenant(
+export function provisionTenant(
   database: Database,
   tenant: { readonly slug: string; readonly name: string },
 ): Promise<{ tenantId: number; schema: string }> {
-  // The lookup first: an insert that meets a conflict would use up a number.
-  await database.query(
-    `insert into platform.tenant (slug, name) select $1, $2
-     where not exists (select from platform.tenant where slug = $1) on conflict (slug) do nothing`,
-    [tenant.slug, tenant.name],
+  return withMigrator(database, (connection) =>
+    patiently(connection, async (transaction) => {
+      const tenantId = (await findTenant(transaction, tenant.slug)) ?? (await enter(transaction, tenant));
+      await migrateTenant(transaction, tenantId);
+      await transaction.query(
+        `update platform.tenant set status = 'active' where tenant_id = $1 and status = 'provisioning'`,
+        [tenantId],
+      );
+      return { tenantId, schema: tenantSchema(tenantId) };
+    }),
   );
+}
+
+/** The number of a tenant, or undefined. */
+export async function findTenant(database: Queryable, slug: string): Promise<number | undefined> {
   const { rows } = await database.query<{ tenant_id: number }>(
     'select tenant_id from platform.tenant where slug = $1',
-    [tenant.slug],
+    [slug],
   );
-  const tenantId = rows[0]!.tenant_id;
-  await migrateTenant(database, tenantId);
-  await database.query(
-    `update platform.tenant set status = 'active' where tenant_id = $1 and status = 'provisioning'`,
-    [tenantId],
+  return rows[0]?.tenant_id;
+}
+
+async function enter(transaction: Queryable, { slug, name }: { slug: string; name: string }): Promise<number> {
+  const { rows } = await transaction.query<{ tenant_id: number }>(
+    'insert into platform.tenant (slug, name) values ($1, $2) returning tenant_id',
+    [slug, name],
   );
-  return { tenantId, schema: tenantSchema(tenantId) };
+  return rows[0]!.tenant_id;
 }
 
 /** In order of their numbers. */
@@ -92,9 +107,8 @@ export async function registerAccount(
 
 /** In order of their numbers. */
 export async function listAccounts(database: Database, tenantId: number): Promise<readonly RegisteredAccount[]> {
-  const { rows } = await database.query<RegisteredAccount>(
-    `select account_id as "accountId", slug, currency, oms, leverage, ai_may_order as "aiMayOrder", owner, stream_epoch as "streamEpoch"
-     from ${tenantSchema(tenantId)}.account order by account_id`,
-  );
-  return rows;
+  const text = `select account_id as "accountId", slug, currency, oms, leverage, ai_may_order as "aiMayOrder", owner,
+      stream_epoch as "streamEpoch"
+    from ${tenantSchema(tenantId)}.account order by account_id`;
+  return (await asTenant(database, tenantId, (transaction) => transaction.query<RegisteredAccount>(text))).rows;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findCredential, putCredential } from '../../../transports/drivers/postgres-credentials.ts';
+import { findDrift } from '../../../transports/drivers/migrations-drift.ts';
 import type { Database } from '../../../transports/drivers/postgres.ts';
 import {
   listAccounts,
@@ -8,6 +9,7 @@ import {
   provisionTenant,
   registerAccount,
 } from '../../../transports/drivers/provisioning.ts';
+import { findWrongRights } from '../../../transports/drivers/roles-check.ts';
 import { usePostgres } from '../../support/postgres.ts';
 
 const postgres = usePostgres();
@@ -15,6 +17,7 @@ let database: Database;
 beforeEach(async () => {
   database = await postgres.platformDatabase();
 });
+afterEach(() => database.close());
 
 const demo = { slug: 'demo', name: 'Demo' };
 const terms = {
@@ -54,6 +57,47 @@ describe('a tenant', () => {
     await provisionTenant(database, demo);
     expect(await listTenants(database)).toMatchObject([{ status: 'active' }]);
     expect(await listAccounts(database, 1)).toEqual([]);
+  });
+
+  test('whose provisioning fails, at whichever statement, leaves nothing behind, and a retry makes it whole', async () => {
+    await provisionTenant(database, demo);
+    const before = await traces();
+    let failures = 0;
+    for (let at = 1; ; at++) {
+      const failing = failAt(database, at);
+      const outcome = await provisionTenant(failing, { slug: 'other', name: 'Other' }).catch((error: Error) => error);
+      if (!(outcome instanceof Error)) break;
+      failures += 1;
+      expect(await traces()).toEqual(before);
+    }
+    expect(failures).toBeGreaterThan(15);
+    expect(await findWrongRights(database)).toEqual([]);
+    expect(await findDrift(database)).toEqual([]);
+    // Numbers of those that came to nothing are not given out again.
+    const [, other] = await listTenants(database);
+    expect(other).toMatchObject({ slug: 'other', status: 'active' });
+    expect(other!.tenantId).toBeGreaterThan(failures - 10);
+    expect(await provisionTenant(database, { slug: 'other', name: 'Other' })).toMatchObject({
+      tenantId: other!.tenantId,
+    });
+  });
+
+  test('whose connection breaks on the way leaves nothing behind, and a retry makes it whole', async () => {
+    const before = await traces();
+    for (const at of [2, 5, 9, 14]) {
+      const breaking = failAt(database, at, (client) => client.connection.stream.destroy());
+      await expect(provisionTenant(breaking, demo)).rejects.toThrow();
+      expect(await traces()).toEqual(before);
+    }
+    await provisionTenant(database, demo);
+    expect(await findWrongRights(database)).toEqual([]);
+  });
+
+  test('that has left never gives its number to another', async () => {
+    await provisionTenant(database, demo);
+    await database.query('alter table platform.journal detach partition t_1.journal; drop schema t_1 cascade');
+    await database.query(`delete from platform.migration where schema_name = 't_1'; delete from platform.tenant`);
+    expect(await provisionTenant(database, demo)).toMatchObject({ tenantId: 2 });
   });
 
   test('that is suspended stays suspended when it is provisioned again', async () => {
@@ -151,3 +195,41 @@ describe('a credential', () => {
     expect((await database.query('select from t_1.api_key')).rowCount).toBe(0);
   });
 });
+
+/** What provisioning makes, wherever it stands. */
+async function traces(): Promise<unknown> {
+  const { rows } = await database.query(
+    `select 'schema' as what, nspname::text as name from pg_namespace
+     union all select 'tenant', slug from platform.tenant
+     union all select 'migration', schema_name || version from platform.migration
+     union all select 'role', rolname from pg_roles r where exists (
+       select from pg_database d, aclexplode(d.datacl) a where d.datname = current_database() and a.grantee = r.oid)
+     union all select 'partition', inhrelid::regclass::text from pg_inherits where inhparent = 'platform.journal'::regclass
+     order by 1, 2`,
+  );
+  return rows;
+}
+
+interface Breakable {
+  readonly connection: { readonly stream: { destroy(): void } };
+}
+
+/** A database whose direct connections fail at their statement number `at`, counted from 1. */
+function failAt(given: Database, at: number, breaking?: (client: Breakable) => void): Database {
+  return {
+    ...given,
+    async connect(options) {
+      const connection = await given.connect(options);
+      let statements = 0;
+      const query: typeof connection.query = async (text, values) => {
+        statements += 1;
+        if (statements === at && !text.startsWith('rollback')) {
+          if (!breaking) throw new Error(`statement ${at} failed`);
+          breaking(connection.client);
+        }
+        return connection.query(text, values);
+      };
+      return { ...connection, query };
+    },
+  };
+}
