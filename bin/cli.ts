@@ -4,6 +4,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { register as config } from './commands/config.ts';
 import { register as database } from './commands/database.ts';
 import { register as health } from './commands/health.ts';
+import { register as keys } from './commands/keys.ts';
 import { register as migrate } from './commands/migrate.ts';
 import { register as replay } from './commands/replay.ts';
 import { register as start } from './commands/start.ts';
@@ -18,7 +19,7 @@ const program = new Command('aitrading')
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`aitrading: ${usageFault(text)}; see aitrading --help\n`) });
 
-for (const register of [start, migrate, database, config, health, replay]) register(program);
+for (const register of [start, migrate, database, config, health, replay, keys]) register(program);
 
 // The reader of a pipe may stop reading, as `head` does: there is nobody left to tell anything.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -41,6 +41,7 @@ import { tradedInstruments } from './instruments.ts';
 import { PortUnavailable } from '../transports/http.ts';
 import { gatewaySpecs, type GatewayAddress } from './gateways.ts';
 import { Failure } from './failure.ts';
+import { openMasterKeys } from './master-keys.ts';
 import { Registry } from './registry.ts';
 import { simulatedSource } from './simulated-source.ts';
 import { demoAccounts, seedDemo, type SeededAccount } from './seed.ts';
@@ -161,7 +162,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     },
     {
       doing: 'seeding the demo tenant',
-      run: async () => (config.isProduction ? undefined : seedDemo(storage, home, seeded)),
+      run: async () =>
+        config.isProduction ? undefined : seedDemo(storage, home, seeded, openMasterKeys(config.masterKeys, home)),
     },
     { doing: 'starting the tenants', run: startTenants },
     { doing: 'opening the demo accounts', run: async () => (config.isProduction ? undefined : openAccounts()) },

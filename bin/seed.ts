@@ -4,9 +4,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Terminal } from '../runtime/errors.ts';
 import { isWellFormedKey, newApiKey } from '../transports/api-key.ts';
+import type { MasterKeys } from '../transports/drivers/postgres-keys.ts';
+import { putPersonDetails, renameSubject } from '../transports/drivers/postgres-person.ts';
 import { putCredential } from '../transports/drivers/postgres-credentials.ts';
 import { provisionTenant, registerAccount } from '../transports/drivers/provisioning.ts';
 import { writeDurably } from '../transports/drivers/write-durably.ts';
+import { Shredded } from '../transports/envelope.ts';
 import type { Role } from '../config/roles.ts';
 import type { Storage } from './storage.ts';
 
@@ -24,13 +27,14 @@ interface DemoCredential {
   readonly apiKey: string;
 }
 
+/** Orders, journal and audit know them by their subject ids; the addresses are in the vault alone, encrypted. */
 const people = {
-  trader: { role: 'trader', email: 'trader@demo.example' },
-  tenantAdmin: { role: 'tenant-admin', email: 'admin@demo.example' },
-  platformAdmin: { role: 'platform-admin', email: 'platform@demo.example' },
-  ops: { role: 'ops', email: 'ops@demo.example' },
-  auditor: { role: 'auditor', email: 'auditor@demo.example' },
-} as const satisfies Record<string, { role: Role; email: string }>;
+  trader: { role: 'trader', subjectId: 'demo-trader', email: 'trader@demo.example' },
+  tenantAdmin: { role: 'tenant-admin', subjectId: 'demo-tenant-admin', email: 'admin@demo.example' },
+  platformAdmin: { role: 'platform-admin', subjectId: 'demo-platform-admin', email: 'platform@demo.example' },
+  ops: { role: 'ops', subjectId: 'demo-ops', email: 'ops@demo.example' },
+  auditor: { role: 'auditor', subjectId: 'demo-auditor', email: 'auditor@demo.example' },
+} as const satisfies Record<string, { role: Role; subjectId: string; email: string }>;
 
 type Person = keyof typeof people;
 type DemoCredentials = { readonly tenant: string; readonly accounts: readonly string[] } & Record<
@@ -65,12 +69,13 @@ export function credentialsPath(home: string): string {
  * The file comes first and is what the database is made to agree with, so a crash in between locks nobody out, and keys that
  * are no longer in it stop working.
  * Money is not given here: opening an account is a command to its actor.
- * @throws CredentialsUnreadable
+ * @throws CredentialsUnreadable, UnknownMasterKey
  */
 export async function seedDemo(
   storage: Pick<Storage, 'database'>,
   home: string,
   accounts: readonly SeededAccount[],
+  masters: MasterKeys,
 ): Promise<void> {
   const database = storage.database();
   const { tenantId } = await provisionTenant(database, tenant);
@@ -82,15 +87,25 @@ export async function seedDemo(
       oms: 'netting',
       leverage,
       aiMayOrder,
-      owner: people.trader.email,
+      owner: people.trader.subjectId,
     });
   }
   for (const person of Object.keys(people) as Person[]) {
-    const { role, email } = people[person];
+    const { role, subjectId, email } = people[person];
     const hash = createHash('sha256').update(credentials[person].apiKey).digest();
     const keyTenant = ofTheTenant.includes(person) ? tenantId : null;
-    await putCredential(database, { hash, tenantId: keyTenant, keyId: email, role, scopes: [], name: `demo ${role}` });
+    const known = { tenantId: keyTenant ?? 0, subjectId };
+    // The version before this one knew people by their addresses.
+    await renameSubject(database, { ...known, subjectId: email }, subjectId);
+    await putCredential(database, {
+      ...{ hash, tenantId: keyTenant, keyId: subjectId, role, scopes: [], name: `demo ${role}` },
+    });
+    await putPersonDetails(database, masters, known, { email }).catch(unlessForgotten);
   }
+}
+
+function unlessForgotten(error: unknown): void {
+  if (!(error instanceof Shredded)) throw error;
 }
 
 function readCredentials(home: string): DemoCredentials | undefined {

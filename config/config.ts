@@ -1,5 +1,6 @@
 /** The environment, read once: a frozen `Config`, or every fault in it. `bin/` reads it and hands slices down. */
 import { limits, riskLimits, type Limits, type RiskLimits } from './limits.ts';
+import { decodeMasterKey } from './master-key.ts';
 import { maxPortOffset, portsAt, type Ports } from './ports.ts';
 import { Reader, type Environment } from './read.ts';
 import type { Secret } from './secret.ts';
@@ -14,6 +15,7 @@ export interface Config {
   readonly internalHost: string;
   readonly ports: Ports;
   readonly wsEngine: 'auto' | 'ws';
+  readonly masterKeys: MasterKeysConfig;
   /** Undefined: start the embedded PostgreSQL. */
   readonly database: DatabaseConfig | undefined;
   /** Undefined: an in-process stand-in. */
@@ -27,6 +29,14 @@ export interface Config {
   readonly midtrans: MidtransConfig | undefined;
   readonly limits: Limits;
   readonly risk: RiskLimits;
+}
+
+/** Each as base64 or hex. */
+export interface MasterKeysConfig {
+  /** Undefined: the one in the data folder; never in production. */
+  readonly current: Secret | undefined;
+  /** The one before, while keys are still wrapped by it. */
+  readonly previous: Secret | undefined;
 }
 
 export interface DatabaseConfig {
@@ -82,6 +92,7 @@ export function readConfig(environment: Environment): ConfigResult {
     internalHost: read.host('INTERNAL_HOST', '127.0.0.1'),
     ports: portsAt(read.integer('PORT_OFFSET', { min: 0, max: maxPortOffset }, 0)),
     wsEngine: readWsEngine(read),
+    masterKeys: readMasterKeys(read, isProduction),
     database: readDatabase(read),
     redis: readRedis(read),
     natsUrl: readNatsUrl(read),
@@ -103,6 +114,21 @@ export function readConfig(environment: Environment): ConfigResult {
   };
   const faults = [...new Set([...read.faults, ...unknownVariables(environment)])];
   return faults.length > 0 ? { ok: false, faults } : { ok: true, config: deepFreeze(config) };
+}
+
+function readMasterKeys(read: Reader, isProduction: boolean): MasterKeysConfig {
+  const current = read.masterKey('MASTER_KEY');
+  const previous = read.masterKey('MASTER_KEY_PREVIOUS');
+  if (isProduction && !read.has('MASTER_KEY')) read.fault('MASTER_KEY', 'set in production', 'unset');
+  else needs(read, 'MASTER_KEY', ['MASTER_KEY_PREVIOUS']);
+  if (current !== undefined && isSameKey(current, previous))
+    read.fault('MASTER_KEY_PREVIOUS', 'another key than MASTER_KEY', 'the same');
+  return { current, previous };
+}
+
+function isSameKey(one: Secret, other: Secret | undefined): boolean {
+  const bytes = decodeMasterKey(one.reveal());
+  return bytes !== undefined && other !== undefined && decodeMasterKey(other.reveal())?.equals(bytes) === true;
 }
 
 function readDatabase(read: Reader): DatabaseConfig | undefined {

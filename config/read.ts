@@ -1,5 +1,6 @@
 /** Typed readers over the environment. A reader never throws: it notes the fault and goes on, so that all of them are told at once. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { masterKeyFault } from './master-key.ts';
 import { Secret } from './secret.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,6 +27,20 @@ export class Reader {
 
   secret(name: string): Secret | undefined {
     const found = this.#read(name);
+    return found === undefined ? undefined : new Secret(found);
+  }
+
+  /** 32 random bytes as base64 or hex; a file with them must be closed to other users. */
+  masterKey(name: string): Secret | undefined {
+    const before = this.faults.length;
+    const found = this.#read(name);
+    const path = this.#value(`${name}_FILE`);
+    if (this.faults.length > before) return undefined;
+    if (path !== undefined && found === undefined) this.fault(`${name}_FILE`, 'a file with a key', `${path} (empty)`);
+    if (path !== undefined && isOpenToOthers(path))
+      this.fault(`${name}_FILE`, 'a file that no other user can read or change', path);
+    const weakness = found === undefined ? undefined : masterKeyFault(found);
+    if (weakness !== undefined) this.fault(name, '32 random bytes as base64 or hex', weakness);
     return found === undefined ? undefined : new Secret(found);
   }
 
@@ -126,4 +141,10 @@ export class Reader {
   #value(name: string): string | undefined {
     return this.#environment[name] || undefined;
   }
+}
+
+/** A group may read it, as where an orchestrator mounts secrets; nobody but the owner may write it. */
+function isOpenToOthers(path: string): boolean {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+  return process.platform !== 'win32' && (mode & 0o027) !== 0;
 }

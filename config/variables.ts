@@ -30,6 +30,20 @@ export const variableGroups: readonly VariableGroup[] = [
     ],
   },
   {
+    title: 'Encryption of secrets and personal data',
+    variables: [
+      {
+        name: 'MASTER_KEY',
+        meaning:
+          'secret; wraps all keys: 32 random bytes as base64 or hex (`openssl rand -base64 32`). Must be set in production; otherwise `master.key` of the data folder is used, and made where it is missing',
+      },
+      {
+        name: 'MASTER_KEY_PREVIOUS',
+        meaning: 'secret; the master key before, until `aitrading keys rotate-master` has run',
+      },
+    ],
+  },
+  {
     title: 'PostgreSQL 14 or newer; without DB_HOST the embedded one is started',
     variables: [
       { name: 'DB_HOST', meaning: 'host name or address' },

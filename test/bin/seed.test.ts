@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { credentialsPath, CredentialsUnreadable, demoAccounts, seedDemo } from '../../bin/seed.ts';
+import { openMasterKeys } from '../../bin/master-keys.ts';
 import { hashApiKey } from '../../transports/api-key.ts';
+import { shred } from '../../transports/drivers/postgres-keys/shredding.ts';
+import { readPersonDetails } from '../../transports/drivers/postgres-person.ts';
 import { findCredential } from '../../transports/drivers/postgres-credentials.ts';
 import type { Database } from '../../transports/drivers/postgres.ts';
 import { usePostgres } from '../support/postgres.ts';
@@ -19,7 +22,8 @@ beforeEach(async () => {
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
 async function seed(): Promise<string> {
-  await seedDemo({ database: () => database }, home, demoAccounts);
+  const masters = openMasterKeys({ current: undefined, previous: undefined }, home);
+  await seedDemo({ database: () => database }, home, demoAccounts, masters);
   return (JSON.parse(readFileSync(credentialsPath(home), 'utf8')) as { trader: { apiKey: string } }).trader.apiKey;
 }
 
@@ -60,4 +64,45 @@ test.each([
   expect((refusal as Error).message).toContain(credentialsPath(home));
   expect((refusal as Error).message).not.toContain('hunter2');
   expect(readFileSync(credentialsPath(home), 'utf8')).toBe(text);
+});
+
+test('the addresses of people are in the database encrypted alone', async () => {
+  await seed();
+  const { rows } = await database.query<{ name: string }>(
+    `select oid::regclass::text as name from pg_class where relkind = 'r'
+       and relnamespace::regnamespace::text in ('platform', 't_1')`,
+  );
+  const tables = await Promise.all(rows.map(({ name }) => database.query(`select r::text from ${name} r`)));
+  const all = JSON.stringify(tables.map((table) => table.rows));
+  expect(all).toContain('demo-trader');
+  expect(all).not.toContain('demo.example');
+  const masters = openMasterKeys({ current: undefined, previous: undefined }, home);
+  const addressOf = async (tenantId: number, subjectId: string) =>
+    (await readPersonDetails(database, masters, { tenantId, subjectId })).get('email');
+  expect(await addressOf(1, 'demo-trader')).toBe('trader@demo.example');
+  expect(await addressOf(0, 'demo-ops')).toBe('ops@demo.example');
+});
+
+test('seeding again does not bring back who was forgotten', async () => {
+  const key = await seed();
+  await shred(database, { tenantId: 1, subjectId: 'demo-trader' });
+  await seed();
+  expect(await holderOf(key)).toMatchObject({ keyId: 'demo-trader' });
+  const masters = openMasterKeys({ current: undefined, previous: undefined }, home);
+  const person = { tenantId: 1, subjectId: 'demo-trader' };
+  await expect(readPersonDetails(database, masters, person)).rejects.toThrow(
+    'the key of a person of tenant 1 was destroyed',
+  );
+});
+
+test('a database whose subjects are addresses is brought to subject ids, and its keys and accounts go on', async () => {
+  const key = await seed();
+  await database.query(`update platform.credential set key_id = 'trader@demo.example' where key_id = 'demo-trader'`);
+  await database.query(`update t_1.api_key set key_id = 'trader@demo.example' where key_id = 'demo-trader'`);
+  await database.query(`update t_1.account set owner = 'trader@demo.example'`);
+  expect(await seed()).toBe(key);
+  expect(await holderOf(key)).toMatchObject({ role: 'trader', keyId: 'demo-trader' });
+  const { rows } = await database.query('select distinct owner from t_1.account');
+  expect(rows).toEqual([{ owner: 'demo-trader' }]);
+  expect((await database.query(`select from t_1.api_key where key_id like '%@%'`)).rowCount).toBe(0);
 });

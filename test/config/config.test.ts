@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -36,6 +36,8 @@ const complete: Readonly<Record<string, string>> = {
   NODE_ENV: 'production',
   LOG_LEVEL: 'warn',
   WS_ENGINE: 'ws',
+  MASTER_KEY: 'q0ZJx3n8mS5cV1dQw7eRtY2uI9oPaLkHgFbNvCzXs4E=',
+  MASTER_KEY_PREVIOUS: '9f3c71e05ad2b84617fe2d80c4936ba15e08f7cd1b64a93270d5ee4bc8126f3a',
   DB_HOST: 'db.internal',
   DB_PORT: '6432',
   DB_NAME: 'trading',
@@ -73,6 +75,7 @@ test('an empty environment gives a platform that runs by itself', () => {
     internalHost: '127.0.0.1',
     ports: { api: 3001, analytics: 9100 },
     wsEngine: 'auto',
+    masterKeys: { current: undefined, previous: undefined },
     database: undefined,
     redis: undefined,
     natsUrl: undefined,
@@ -107,6 +110,8 @@ test('every variable of the table is read', () => {
     midtrans: { environment: 'production', baseUrl: 'http://midtrans.internal' },
   });
   expect(config.natsUrl?.reveal()).toBe(complete['NATS_URL']);
+  expect(config.masterKeys.current?.reveal()).toBe(complete['MASTER_KEY']);
+  expect(config.masterKeys.previous?.reveal()).toBe(complete['MASTER_KEY_PREVIOUS']);
   expect(config.database?.password?.reveal()).toBe('secret-db');
   expect(Object.keys(complete)).toEqual(variables.map(({ name }) => name));
 });
@@ -116,6 +121,8 @@ test('no secret is in a printed configuration', () => {
   const printed = `${inspect(config, { depth: 9, showHidden: true })} ${JSON.stringify(config, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`;
   expect(printed).toContain('[secret]');
   expect(printed).not.toContain('secret-');
+  expect(printed).not.toContain(complete['MASTER_KEY']);
+  expect(printed).not.toContain(complete['MASTER_KEY_PREVIOUS']);
 });
 
 test.each(variables.filter((variable) => variable.default !== undefined))(
@@ -123,6 +130,7 @@ test.each(variables.filter((variable) => variable.default !== undefined))(
   ({ name, default: value }) => {
     const base: Record<string, string> = {
       DB_HOST: 'db',
+      MASTER_KEY: complete['MASTER_KEY']!,
       REDIS_HOST: 'cache',
       MIDTRANS_SERVER_KEY: 's',
       MIDTRANS_CLIENT_KEY: 'c',
@@ -133,7 +141,7 @@ test.each(variables.filter((variable) => variable.default !== undefined))(
 
 test.each(variables.map(({ name }) => name))('%s may come from a file', (name) => {
   const path = join(folder, name);
-  writeFileSync(path, `${complete[name]}\n`);
+  writeFileSync(path, `${complete[name]}\n`, { mode: 0o600 });
   const { [name]: _moved, ...rest } = complete;
   expect(configOf({ ...rest, [`${name}_FILE`]: path })).toEqual(configOf(complete));
 });
@@ -195,8 +203,22 @@ test.each<[string, Environment, readonly string[]]>([
   ],
   [
     'live trading in production',
-    { TRADING_MODE: 'live', NODE_ENV: 'production' },
+    { TRADING_MODE: 'live', NODE_ENV: 'production', MASTER_KEY: complete['MASTER_KEY']! },
     ['TRADING_MODE must be paper, since this build has no live broker, was live'],
+  ],
+  ['production without a master key', { NODE_ENV: 'production' }, ['MASTER_KEY must be set in production, was unset']],
+  [
+    'the master key before without the one in use',
+    { MASTER_KEY_PREVIOUS: complete['MASTER_KEY_PREVIOUS']! },
+    ['MASTER_KEY must be set when MASTER_KEY_PREVIOUS is, was unset'],
+  ],
+  [
+    'the same master key twice, written in two ways',
+    {
+      MASTER_KEY: complete['MASTER_KEY']!,
+      MASTER_KEY_PREVIOUS: Buffer.from(complete['MASTER_KEY']!, 'base64').toString('hex'),
+    },
+    ['MASTER_KEY_PREVIOUS must be another key than MASTER_KEY, was the same'],
   ],
   [
     'an Ollama server by an odd protocol',
@@ -205,6 +227,33 @@ test.each<[string, Environment, readonly string[]]>([
   ],
 ])('%s is a fault', (_what, environment, faults) => {
   expect(faultsOf(environment)).toEqual(faults);
+});
+
+test.each([0o600, 0o400, 0o440, 0o640])('a file with a master key of mode %o is taken', (mode) => {
+  const path = join(folder, `key-${mode}`);
+  writeFileSync(path, complete['MASTER_KEY']!);
+  chmodSync(path, mode);
+  expect(faultsOf({ MASTER_KEY_FILE: path, NODE_ENV: 'production' })).toEqual([]);
+});
+
+test.each([0o644, 0o604, 0o660, 0o602, 0o777])('a file with a master key of mode %o is refused', (mode) => {
+  const path = join(folder, `key-${mode}`);
+  writeFileSync(path, complete['MASTER_KEY']!);
+  chmodSync(path, mode);
+  expect(faultsOf({ MASTER_KEY_FILE: path })).toEqual([
+    `MASTER_KEY_FILE must be a file that no other user can read or change, was ${path}`,
+  ]);
+});
+
+test('an empty file is no master key, and one that is missing is told once', () => {
+  const path = join(folder, 'empty');
+  writeFileSync(path, '\n', { mode: 0o600 });
+  expect(faultsOf({ MASTER_KEY_FILE: path })).toEqual([
+    `MASTER_KEY_FILE must be a file with a key, was ${path} (empty)`,
+  ]);
+  expect(faultsOf({ MASTER_KEY_FILE: `${path}-not`, NODE_ENV: 'production' })).toEqual([
+    `MASTER_KEY_FILE must be a file that can be read, was ${path}-not (ENOENT)`,
+  ]);
 });
 
 test('any AITRADING_ variable that is not in the table is a fault', () => {
