@@ -1,12 +1,14 @@
 /** The commands, each in commands/<name>.ts. A mistake in the use of them ends with code 2, a failure of the work with code 1. */
 import { Command, CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import { register as backup } from './commands/backup.ts';
 import { register as config } from './commands/config.ts';
 import { register as database } from './commands/database.ts';
 import { register as health } from './commands/health.ts';
 import { register as keys } from './commands/keys.ts';
 import { register as migrate } from './commands/migrate.ts';
 import { register as replay } from './commands/replay.ts';
+import { register as restore } from './commands/restore.ts';
 import { register as start } from './commands/start.ts';
 import { describeFailure } from './failure.ts';
 
@@ -19,7 +21,7 @@ const program = new Command('aitrading')
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`aitrading: ${usageFault(text)}; see aitrading --help\n`) });
 
-for (const register of [start, migrate, database, config, health, replay, keys]) register(program);
+for (const register of [start, migrate, database, backup, restore, config, health, replay, keys]) register(program);
 
 // The reader of a pipe may stop reading, as `head` does: there is nobody left to tell anything.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -37,6 +37,7 @@ import { claimAllSlots, type Ownership } from '../transports/drivers/postgres-ow
 import { appendAudit } from '../transports/drivers/postgres-audit.ts';
 import { accountsToStart, applyCommits, checkpoints } from '../transports/drivers/postgres-projection.ts';
 import { findCommand, saveSignal } from '../transports/drivers/postgres-read-models.ts';
+import { backupsSpec } from './backups.ts';
 import { tradedInstruments } from './instruments.ts';
 import { PortUnavailable } from '../transports/http.ts';
 import { gatewaySpecs, type GatewayAddress } from './gateways.ts';
@@ -284,7 +285,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const tree = platformTree({
     storage: storageTree(databaseSpec, journalWriterSpec(stage), projectorSpec, shared.spec),
     ...{ market, tenants: tenantsTree() },
-    operations: operations([auditSpec(tenantServices.writeAudit, limits)]),
+    operations: operations([
+      auditSpec(tenantServices.writeAudit, limits),
+      backupsSpec({ storage, readiness, config, limits: limits.backup }),
+    ]),
     gateways: gateways(specs),
   });
   try {

@@ -148,6 +148,20 @@ export interface Limits {
     readonly retryFirstMs: number;
     readonly retryMaxMs: number;
   };
+  readonly backup: {
+    /** From one backup to the next. */
+    readonly everyMs: number;
+    /** The first of a process is due this long after its start at the earliest. */
+    readonly firstMs: number;
+    /** Pause behind one that failed; it doubles with every failure, up to `everyMs`. */
+    readonly retryMs: number;
+    /** How often it is looked whether one is due. */
+    readonly lookMs: number;
+    /** The newest so many stay, however old they are. */
+    readonly keepCount: number;
+    /** Younger ones stay, however many they are. */
+    readonly keepDays: number;
+  };
   readonly ask: {
     /** How long a gateway waits for an actor's answer. */
     readonly deadlineMs: number;
@@ -217,6 +231,10 @@ export const limits: Limits = {
     ...{ answerMs: 50, inFlight: 256, probeMs: 1_000, connectMs: 2_000, silentMs: 5_000 },
     ...{ retryFirstMs: 100, retryMaxMs: 5_000 },
   },
+  backup: {
+    ...{ everyMs: 86_400_000, firstMs: 600_000, retryMs: 900_000, lookMs: 60_000 },
+    ...{ keepCount: 7, keepDays: 30 },
+  },
   ask: { deadlineMs: 5_000 },
   shutdown: {
     ...{ drainMs: 10_000, marginMs: 250 },
@@ -239,6 +257,7 @@ export function assertLimits({
   database,
   sharedStore,
   redis,
+  backup,
   ask,
   shutdown,
 }: Limits): void {
@@ -273,6 +292,9 @@ export function assertLimits({
   assert(redis.silentMs > redis.probeMs, 'a silent Redis is asked again before its connection is given up');
   assert(redis.answerMs * 10 <= ask.deadlineMs, 'waiting for Redis is a small part of the time that a request has');
   assert(redis.retryFirstMs <= redis.retryMaxMs, 'pauses before Redis is tried again only grow');
+  assert(backup.keepCount >= 1, 'the newest backup stays');
+  assert(backup.retryMs <= backup.everyMs, 'a backup that failed is tried again before the next is due');
+  assert(backup.lookMs <= backup.retryMs, 'a backup is made soon after it is due');
   const { drainMs, marginMs, beforeStopMs, drainRequestsMs, stopActorsMs } = shutdown;
   assert(account.waitingMs <= ask.deadlineMs, 'a command takes effect only while somebody waits for it');
   assert(drainRequestsMs - marginMs > ask.deadlineMs, 'an open request is answered before the drain ends');

@@ -40,12 +40,22 @@ describe('help', () => {
   test('lists every command', async () => {
     const { code, stdout } = await run(['--help']);
     expect(code).toBe(0);
-    for (const command of ['start', 'migrate', 'config', 'health', 'replay']) {
+    for (const command of ['start', 'migrate', 'database', 'backup', 'restore', 'config', 'health', 'replay', 'keys']) {
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     }
   });
 
-  test.each(['start', 'migrate', 'config check', 'health', 'replay'])('%s has its own', async (command) => {
+  test.each([
+    'start',
+    'migrate',
+    'config check',
+    'health',
+    'replay',
+    'database rebuild',
+    'backup drill',
+    'restore',
+    'keys rotate',
+  ])('%s has its own', async (command) => {
     const { code, stdout } = await run([...command.split(' '), '--help']);
     expect(code).toBe(0);
     expect(stdout).toContain(`Usage: aitrading ${command}`);

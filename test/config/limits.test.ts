@@ -68,6 +68,9 @@ test.each<[string, Limits]>([
   ['a silent Redis is asked again', changed('redis', { silentMs: limits.redis.probeMs })],
   ['waiting for Redis is a small part', changed('redis', { answerMs: limits.ask.deadlineMs / 10 + 1 })],
   ['pauses before Redis is tried again only grow', changed('redis', { retryMaxMs: limits.redis.retryFirstMs - 1 })],
+  ['the newest backup stays', changed('backup', { keepCount: 0 })],
+  ['a backup that failed is tried again', changed('backup', { retryMs: limits.backup.everyMs + 1 })],
+  ['a backup is made soon after it is due', changed('backup', { lookMs: limits.backup.retryMs + 1 })],
   [
     'an open request is answered before the drain ends',
     changed('shutdown', { drainRequestsMs: limits.ask.deadlineMs + limits.shutdown.marginMs }),
