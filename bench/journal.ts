@@ -11,6 +11,7 @@ import { claimAllSlots } from '../transports/drivers/postgres-ownership.ts';
 import { PostgresJournal } from '../transports/drivers/postgres-journal.ts';
 import { connectDatabase, type ConnectionOptions } from '../transports/drivers/postgres.ts';
 import { Appends } from './journal/appends.ts';
+import { measureBackup } from './journal/backup.ts';
 import { Expectation } from './journal/expectation.ts';
 import { measureFence } from './journal/fence.ts';
 import { measureGrowth } from './journal/growth.ts';
@@ -26,9 +27,6 @@ import type { BenchOptions } from './report.ts';
 /** Tenants of the benchmark stand far above those that the registry numbers. */
 const firstTenant = 1_000_000;
 const peerTenant = 900_000;
-
-/** What `aitrading backup` and `aitrading restore` will be measured under. */
-const notYet = ['backup', 'restore'] as const;
 
 export async function run({ scale, seconds, emit }: BenchOptions): Promise<void> {
   const plan = planOf(scale, seconds, performance.now());
@@ -52,10 +50,8 @@ export async function run({ scale, seconds, emit }: BenchOptions): Promise<void>
   await measureRounds(bench, firstTenant, { pgbench: await findPgbench(), login, tenantId: peerTenant });
   await measureFence(bench, firstTenant);
   await measureReplay(bench);
+  await measureBackup(bench);
   await measureProvisioning(bench);
-  for (const name of notYet) {
-    emit({ name, value: 0, unit: 'MB/s', direction: 'higher', skipped: `aitrading ${name} does not exist yet` });
-  }
   for (const [key, seq] of appends.acknowledged()) expectation.add(key, seq);
   await expectation.verify(database);
 }

@@ -20,6 +20,9 @@ import { provisionTenant } from '../../transports/drivers/provisioning.ts';
 import { percentile } from '../report.ts';
 import type { JournalBench } from './plan.ts';
 
+/** Slug of the tenant that has an account with a long journal. */
+export const replayed = 'replay';
+
 const symbol = 'EURUSD';
 const unit = 10n ** 8n;
 const readings = 3;
@@ -28,7 +31,7 @@ const batchRows = 1_000;
 export async function measureReplay(bench: JournalBench): Promise<void> {
   const { database, journal, epochOf, expectation, plan, emit } = bench;
   // A whole tenant: its journal is read with its own rights.
-  const { tenantId } = await provisionTenant(database, { slug: 'replay', name: 'Replay' });
+  const { tenantId } = await provisionTenant(database, { slug: replayed, name: 'Replay' });
   const key = { tenantId, entityId: 1 };
   const slot = slotOf(key);
   const common = { ...key, slot, epoch: epochOf(slot) };
