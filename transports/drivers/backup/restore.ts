@@ -3,7 +3,6 @@
  * their own and are read back and compared; then names are exchanged in one transaction. Whoever is killed on the way leaves the
  * database as it was, and what is left over goes with the next restore.
  */
-import { Terminal } from '../../../runtime/errors.ts';
 import type { EncryptionKey } from '../../envelope.ts';
 import { tenantSchema } from '../migration-files.ts';
 import { migrate, withMigrator } from '../migrations.ts';
@@ -20,19 +19,13 @@ import {
 } from './catalog.ts';
 import { copyIn, copyOut } from './copy.ts';
 import { TableHash } from './digest.ts';
+import { refuseWhileServing } from '../serving.ts';
 import { BackupRefused } from './frames.ts';
 import { readPayload, type Head, type SavedTable, type SavedTenant } from './payload.ts';
 import { checkBackup, checkMigrations, firstDifference, type Contents } from './read.ts';
 import { buildScratch, dropLeftovers, scratchOf } from './scratch.ts';
 import { exchangePlatform, exchangeTenant } from './exchange.ts';
 import { unhurried } from './write.ts';
-
-/** Somebody uses what would be replaced. Nothing was changed. */
-export class DatabaseInUse extends Terminal {
-  constructor(sessions: number) {
-    super(`a platform uses this database (${sessions} connections): stop it, then restore`);
-  }
-}
 
 export type RestoreStep = 'checking' | 'loading' | 'comparing';
 
@@ -61,7 +54,7 @@ export interface RestoreSummary {
   readonly bytes: number;
 }
 
-/** @throws BackupRefused, DatabaseInUse; nothing was changed then */
+/** @throws BackupRefused, PlatformServing; nothing was changed then */
 export async function restoreBackup(database: Database, options: RestoreOptions): Promise<RestoreSummary> {
   const step = (name: RestoreStep) => (done: number, total: number) => options.onProgress?.(name, done, total);
   const contents = await checkBackup(options.path, options.keys, step('checking'));
@@ -72,7 +65,7 @@ export async function restoreBackup(database: Database, options: RestoreOptions)
     await checkDurability(connection);
     // A platform that starts meanwhile waits at its migrations until this is done.
     const rows = await withMigrator(database, async (migrator) => {
-      if (!options.isPrivate) await checkUnused(connection, migrator);
+      if (!options.isPrivate) await refuseWhileServing(database, [connection, migrator]);
       await checkIdentity(connection, contents.head, part, options.isForeignAllowed ?? false);
       return replace(connection, contents, part, options);
     });
@@ -104,21 +97,6 @@ function partOf({ scope, tenants, tables }: Head, slug: string | undefined): Par
   const isOurs = (table: SavedTable) =>
     table.schema === schema || (table.schema === 'platform' && tenantRows[table.name] !== undefined);
   return { tenant, tenants: [tenant], tables: places.filter((place) => isOurs(tables[place]!)) };
-}
-
-async function checkUnused(connection: DirectConnection, migrator: Queryable): Promise<void> {
-  const ours = [await pidOf(connection), await pidOf(migrator)];
-  const { rows } = await connection.query<{ sessions: number }>(
-    `select count(*)::int as sessions from pg_stat_activity
-     where datname = current_database() and application_name = 'aitrading' and pid <> all ($1::int[])`,
-    [ours],
-  );
-  if (rows[0]!.sessions > 0) throw new DatabaseInUse(rows[0]!.sessions);
-}
-
-async function pidOf(connection: Queryable): Promise<number> {
-  const { rows } = await connection.query<{ pid: number }>('select pg_backend_pid() as pid');
-  return rows[0]!.pid;
 }
 
 async function checkIdentity(

@@ -6,7 +6,8 @@ import { silentLog } from '../../../../runtime/actor.ts';
 import { checkBackup } from '../../../../transports/drivers/backup/read.ts';
 import { BackupRefused } from '../../../../transports/drivers/backup/frames.ts';
 import { platformOnly, tenantRows } from '../../../../transports/drivers/backup/catalog.ts';
-import { DatabaseInUse, restoreBackup } from '../../../../transports/drivers/backup/restore.ts';
+import { restoreBackup } from '../../../../transports/drivers/backup/restore.ts';
+import { PlatformServing } from '../../../../transports/drivers/serving.ts';
 import { BackupImpossible, writeBackup, type BackupSummary } from '../../../../transports/drivers/backup/write.ts';
 import { migrate } from '../../../../transports/drivers/migrations.ts';
 import { connectDatabase, type Database } from '../../../../transports/drivers/postgres.ts';
@@ -210,7 +211,7 @@ describe.each(Object.entries(servers))('on the PostgreSQL that is %s', (_, binar
     const backup = await saved(database);
     const platform = postgres.another(database);
     await platform.query('select 1');
-    await expect(restored(database, backup.path)).rejects.toThrow(DatabaseInUse);
+    await expect(restored(database, backup.path)).rejects.toThrow(PlatformServing);
     await platform.close();
   });
 
