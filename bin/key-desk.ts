@@ -5,6 +5,7 @@ import { appendAudit } from '../transports/drivers/postgres-audit.ts';
 import { lockHome } from '../transports/drivers/home-lock.ts';
 import { personDetails } from '../transports/drivers/postgres-person.ts';
 import { checkDurability, type Database } from '../transports/drivers/postgres.ts';
+import { keysOf, type KeyOwner } from '../transports/drivers/postgres-keys.ts';
 import { rotateMaster } from '../transports/drivers/postgres-keys/master.ts';
 import type { KeyEvent } from '../transports/drivers/postgres-keys/pass.ts';
 import { rotateKeys } from '../transports/drivers/postgres-keys/rotation.ts';
@@ -14,7 +15,7 @@ import { listTenants } from '../transports/drivers/provisioning.ts';
 import { requireConfig } from './environment.ts';
 import { Failure } from './failure.ts';
 import { createLog } from './log.ts';
-import { forgetPreviousMasterKey, openMasterKeys, renewMasterKey } from './master-keys.ts';
+import { openMasterKeys, renewMasterKey, retirePreviousMasterKey } from './master-keys.ts';
 import { openStorage } from './storage.ts';
 
 /** Each answers with what is to be printed. */
@@ -69,13 +70,17 @@ export async function openKeyDesk(command: string): Promise<KeyDesk> {
         const keys = config.masterKeys.current ? masters() : renewMasterKey(home);
         const { events, rewrapped } = await rotateMaster(database, keys);
         await audit(database, events);
-        if (!config.masterKeys.current) forgetPreviousMasterKey(home);
-        const result = { masterKeyId: keys.current.id, rewrapped };
-        return shown(json, result, `${rewrapped} keys wrapped by the master key ${keys.current.id}`);
+        const retired = config.masterKeys.current ? undefined : retirePreviousMasterKey(home);
+        const result = { masterKeyId: keys.current.id, rewrapped, ...(retired && { retired }) };
+        const kept = retired ? `\nthe one before is in ${retired}: backups made until now need it` : '';
+        return shown(json, result, `${rewrapped} keys wrapped by the master key ${keys.current.id}${kept}`);
       },
       async shred(tenant, subjectId, confirm, json) {
         if (confirm !== (subjectId ?? tenant)) throw new Failure(`--confirm must be ${subjectId ?? tenant}`);
         const owner = { tenantId: await tenantNumber(database, tenant), subjectId };
+        // Shredding whoever is not known would leave a mark for a mistyped name.
+        if (subjectId !== undefined && !(await hasKey(database, owner)))
+          throw new Failure(`there is no key of ${subjectId}`);
         const { events, destroyed } = await shred(database, owner);
         await audit(database, events);
         return shown(json, { destroyed }, `${destroyed} keys destroyed`);
@@ -86,6 +91,12 @@ export async function openKeyDesk(command: string): Promise<KeyDesk> {
     await close();
     throw error;
   }
+}
+
+async function hasKey(database: Database, owner: KeyOwner): Promise<boolean> {
+  const { table, where, values } = keysOf(owner);
+  const { rows } = await database.query(`select from ${table} where ${where} limit 1`, values);
+  return rows.length > 0;
 }
 
 async function requireTables(database: Database): Promise<void> {

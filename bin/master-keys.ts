@@ -1,6 +1,6 @@
 /** The master keys: those of the configuration, or in development one in the data folder, made where it is missing. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MasterKeysConfig } from '../config/config.ts';
 import { decodeMasterKey } from '../config/master-key.ts';
@@ -41,10 +41,17 @@ export function renewMasterKey(home: string): MasterKeys {
   return { current: writeKeyFile(masterKeyPath(home), newKeyText()), previous: current };
 }
 
-/** When nothing is wrapped by it any more. */
-export function forgetPreviousMasterKey(home: string): void {
-  rmSync(previousPath(home), { force: true });
+/**
+ * When nothing in the database is wrapped by it any more. Backups made under it still are, so it stays beside the new one.
+ * @returns where; undefined when there is none
+ */
+export function retirePreviousMasterKey(home: string): string | undefined {
+  const previous = readKeyFile(previousPath(home));
+  if (!previous) return undefined;
+  const retired = `${masterKeyPath(home)}.${previous.id}`;
+  renameSync(previousPath(home), retired);
   syncFolder(home);
+  return retired;
 }
 
 function previousPath(home: string): string {

@@ -79,6 +79,7 @@ test('keys are shown, rotated, wrapped anew and destroyed, and the audit log say
 test.each([
   { words: 'rotate nobody', says: 'there is no tenant nobody', code: 1 },
   { words: 'rotate demo u-9', says: 'there is no key of u-9', code: 1 },
+  { words: 'shred demo u-9 --confirm u-9', says: 'there is no key of u-9', code: 1 },
   { words: 'shred demo --confirm demu', says: '--confirm must be demo', code: 1 },
   { words: 'shred demo', says: "required option '--confirm <name>' not specified", code: 2 },
 ])('$words is refused', async ({ words, says, code }) => {
@@ -102,7 +103,13 @@ test('without MASTER_KEY the one of the data folder is renewed, and the one befo
   await put(before);
   const { stdout, code } = await keys('rotate-master', {});
   const after = openMasterKeys(unset, home);
-  expect({ stdout, code }).toEqual({ stdout: `2 keys wrapped by the master key ${after.current.id}\n`, code: 0 });
+  const retired = join(home, `master.key.${before.current.id}`);
+  const kept = `the one before is in ${retired}: backups made until now need it`;
+  expect({ stdout, code }).toEqual({
+    stdout: `2 keys wrapped by the master key ${after.current.id}\n${kept}\n`,
+    code: 0,
+  });
+  expect(statSync(retired).mode & 0o777).toBe(0o600);
   expect(after.previous).toBeUndefined();
   expect(after.current.id).not.toBe(before.current.id);
   expect(statSync(join(home, 'master.key')).mode & 0o777).toBe(0o600);

@@ -13,11 +13,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
-  forgetPreviousMasterKey,
   masterKeyPath,
   MasterKeyRefused,
   openMasterKeys,
   renewMasterKey,
+  retirePreviousMasterKey,
 } from '../../bin/master-keys.ts';
 import { masterKeyFault } from '../../config/master-key.ts';
 import { Secret } from '../../config/secret.ts';
@@ -58,7 +58,7 @@ test('a file with something else is refused and not shown', () => {
   );
 });
 
-test('a new key stands beside the one before until that is forgotten', () => {
+test('a new key stands beside the one before until that is retired', () => {
   const { current: first } = openMasterKeys(unset, home);
   const { current: second, previous } = renewMasterKey(home);
   expect(previous?.id).toBe(first.id);
@@ -66,7 +66,9 @@ test('a new key stands beside the one before until that is forgotten', () => {
   expect(statSync(`${masterKeyPath(home)}.previous`).mode & 0o777).toBe(0o600);
   // One that has not come to its end is gone on with.
   expect(renewMasterKey(home)).toMatchObject({ current: { id: second.id }, previous: { id: first.id } });
-  forgetPreviousMasterKey(home);
+  expect(retirePreviousMasterKey(home)).toBe(`${masterKeyPath(home)}.${first.id}`);
+  expect(statSync(`${masterKeyPath(home)}.${first.id}`).mode & 0o777).toBe(0o600);
+  expect(retirePreviousMasterKey(home)).toBeUndefined();
   expect(openMasterKeys(unset, home)).toMatchObject({ current: { id: second.id }, previous: undefined });
 });
 

@@ -122,8 +122,13 @@ export async function inTransaction<T>(client: Queryable, work: (client: Queryab
     assert(command === 'COMMIT', 'a transaction whose statement failed was not given up by its work');
     return result;
   } catch (error) {
-    // Where even this fails the connection is gone, and the transaction with it: the first error is the one to tell.
-    await client.query('rollback').catch(() => {});
+    try {
+      await client.query('rollback');
+    } catch (rollbackError) {
+      if (error instanceof DatabaseUnavailable) throw error;
+      // What the transaction had set, its role for one, may still hold: nobody else may have this connection.
+      throw new DatabaseUnavailable(new AggregateError([error, rollbackError], (rollbackError as Error).message));
+    }
     throw error;
   }
 }

@@ -172,3 +172,21 @@ describe('an idle connection that the server ends', () => {
     expect(await end((opened) => opened.close())).toEqual([]);
   });
 });
+
+test('a connection on which even the rollback fails is not lent again', async () => {
+  const pool = open({ poolSize: 1 });
+  const pids: number[] = [];
+  const refusing = pool.transaction(async (transaction) => {
+    const { rows } = await transaction.query<{ pid: number }>('select pg_backend_pid() as pid');
+    pids.push(rows[0]!.pid);
+    // Stands for any answer to a rollback but the one that it is done.
+    const query = transaction.query.bind(transaction);
+    Object.assign(transaction, {
+      query: (text: string) => (text === 'rollback' ? Promise.reject(new Error('no')) : query(text)),
+    });
+    throw new Error('the work failed');
+  });
+  await expect(refusing).rejects.toBeInstanceOf(DatabaseUnavailable);
+  const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
+  expect(pids).not.toContain(rows[0]!.pid);
+});
