@@ -6,6 +6,7 @@ import type { MasterKeysConfig } from '../config/config.ts';
 import { decodeMasterKey } from '../config/master-key.ts';
 import { Terminal } from '../runtime/errors.ts';
 import type { MasterKeys } from '../transports/drivers/postgres-keys.ts';
+import type { Queryable } from '../transports/drivers/postgres.ts';
 import { syncFolder, writeDurably } from '../transports/drivers/write-durably.ts';
 import { EncryptionKey } from '../transports/envelope.ts';
 
@@ -31,6 +32,23 @@ export function openMasterKeys(config: MasterKeysConfig, home: string): MasterKe
   }
   const current = readKeyFile(masterKeyPath(home)) ?? writeKeyFile(masterKeyPath(home), newKeyText());
   return { current, previous: readKeyFile(previousPath(home)) };
+}
+
+/**
+ * The same for a database that may be encrypted already: then a key that is missing is not made, since it would open nothing.
+ * @throws MasterKeyRefused
+ */
+export async function openMasterKeysOf(
+  database: Queryable,
+  config: MasterKeysConfig,
+  home: string,
+): Promise<MasterKeys> {
+  const path = masterKeyPath(home);
+  if (!config.current && !existsSync(path)) {
+    const { rows } = await database.query('select from platform.data_key where wrapped is not null limit 1');
+    if (rows.length > 0) throw new MasterKeyRefused(path, 'is missing: put it back, or set MASTER_KEY');
+  }
+  return openMasterKeys(config, home);
 }
 
 /** Makes a new key in the data folder and keeps the one before, unless that has been done and not been finished. */

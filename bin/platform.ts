@@ -42,7 +42,7 @@ import { tradedInstruments } from './instruments.ts';
 import { PortUnavailable } from '../transports/http.ts';
 import { gatewaySpecs, type GatewayAddress } from './gateways.ts';
 import { Failure } from './failure.ts';
-import { openMasterKeys } from './master-keys.ts';
+import { openMasterKeysOf } from './master-keys.ts';
 import { Registry } from './registry.ts';
 import { simulatedSource } from './simulated-source.ts';
 import { demoAccounts, seedDemo, type SeededAccount } from './seed.ts';
@@ -91,7 +91,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const broker = createPaperBroker({ clock, quotes, instrument: (symbol) => instruments.get(symbol) });
   bus.subscribe('quotes', (quote) => broker.onQuote(quote));
   const storage = openStorage({ home, external: config.database, log });
-  const shared = openShared({ ...{ redis: config.redis, readiness, limits, clock, log } });
+  const shared = openShared({ redis: config.redis, readiness, limits, clock, log });
   const registry = new Registry();
   const system = createSystem({ name: 'aitrading', clock, log });
   let ownership: Ownership | undefined;
@@ -163,8 +163,11 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     },
     {
       doing: 'seeding the demo tenant',
-      run: async () =>
-        config.isProduction ? undefined : seedDemo(storage, home, seeded, openMasterKeys(config.masterKeys, home)),
+      run: async () => {
+        if (config.isProduction) return;
+        const masters = await openMasterKeysOf(storage.database(), config.masterKeys, home);
+        await seedDemo(storage, home, seeded, masters);
+      },
     },
     { doing: 'starting the tenants', run: startTenants },
     { doing: 'opening the demo accounts', run: async () => (config.isProduction ? undefined : openAccounts()) },

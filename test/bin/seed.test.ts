@@ -1,10 +1,10 @@
 /** The demo tenant's keys: a file that only its owner can read, and a database that agrees with it. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { credentialsPath, CredentialsUnreadable, demoAccounts, seedDemo } from '../../bin/seed.ts';
-import { openMasterKeys } from '../../bin/master-keys.ts';
+import { masterKeyPath, MasterKeyRefused, openMasterKeys, openMasterKeysOf } from '../../bin/master-keys.ts';
 import { hashApiKey } from '../../transports/api-key.ts';
 import { shred } from '../../transports/drivers/postgres-keys/shredding.ts';
 import { readPersonDetails } from '../../transports/drivers/postgres-person.ts';
@@ -28,6 +28,16 @@ async function seed(): Promise<string> {
 }
 
 const holderOf = (key: string) => findCredential(database, hashApiKey(key));
+
+test('a master key that is missing is made for a new database alone: a new one would open nothing', async () => {
+  const unset = { current: undefined, previous: undefined };
+  const made = await openMasterKeysOf(database, unset, home);
+  await seed();
+  expect(await openMasterKeysOf(database, unset, home)).toMatchObject({ current: { id: made.current.id } });
+  rmSync(masterKeyPath(home));
+  await expect(openMasterKeysOf(database, unset, home)).rejects.toThrow(MasterKeyRefused);
+  expect(existsSync(masterKeyPath(home))).toBe(false);
+});
 
 test('seeding again changes no key', async () => {
   const key = await seed();
