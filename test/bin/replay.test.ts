@@ -175,7 +175,7 @@ test('the journal of a replay in memory names its accounts from 1', async () => 
   await journal.close();
 });
 
-const recording = testDataFile('fxcm-tick-eurusd-20140508_quote.zip');
+const recording = testDataFile('data/fxcm-tick-eurusd-20140508_quote.zip');
 
 test.runIf(recording)(
   'a recorded day with 18,285 crossed quotes: no fill on any of them, and the same twice',
