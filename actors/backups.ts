@@ -2,6 +2,7 @@
 import { nextBackupMicros, type BackupHistory, type BackupTimes } from './operations/backup-plan.ts';
 import type { ActorContext, Behavior } from '../runtime/actor.ts';
 import type { Readiness } from '../runtime/readiness.ts';
+import { describeError } from '../runtime/redaction.ts';
 
 export type BackupsMessage =
   | { readonly type: 'look' }
@@ -25,7 +26,8 @@ export interface BackupsSpec {
 }
 
 interface Backups extends BackupHistory {
-  readonly startedMicros: number;
+  /** When the first of this process is due. */
+  readonly earliestMicros: number;
   readonly failure: string | undefined;
 }
 
@@ -37,7 +39,7 @@ export function backups(spec: BackupsSpec): Behavior<Backups, BackupsMessage> {
 
   function look(state: Backups, context: Context): Backups {
     const nowMicros = context.clock.wallMicros();
-    if (!isUnderWay && spec.isServing() && nowMicros >= nextBackupMicros(state, state.startedMicros, spec.times)) {
+    if (!isUnderWay && spec.isServing() && nowMicros >= nextBackupMicros(state, state.earliestMicros, spec.times)) {
       isUnderWay = true;
       const saving = spec.save(nowMicros).finally(() => (isUnderWay = false));
       context.pipe(saving, (result) => ({
@@ -51,7 +53,7 @@ export function backups(spec: BackupsSpec): Behavior<Backups, BackupsMessage> {
 
   function tell(state: Backups, nowMicros: number): void {
     const { lastMicros, failure } = state;
-    const next = nextBackupMicros(state, state.startedMicros, spec.times);
+    const next = nextBackupMicros(state, state.earliestMicros, spec.times);
     const age =
       lastMicros === undefined ? 'there is no backup yet' : `the newest backup is ${span(nowMicros - lastMicros)} old`;
     const plan = isUnderWay
@@ -68,7 +70,7 @@ export function backups(spec: BackupsSpec): Behavior<Backups, BackupsMessage> {
     const { timeMicros } = message;
     if (!message.ok) {
       const failure = message.error instanceof Error ? message.error.message : String(message.error);
-      context.log.error({ error: message.error }, 'a backup failed');
+      context.log.error({ error: describeError(message.error) }, 'a backup failed');
       return { ...state, failedMicros: timeMicros, failures: state.failures + 1, failure };
     }
     const removed = spec.removeExpired(timeMicros);
@@ -82,7 +84,7 @@ export function backups(spec: BackupsSpec): Behavior<Backups, BackupsMessage> {
       const nowMicros = context.clock.wallMicros();
       const state = {
         ...{ lastMicros: spec.latest(), failedMicros: undefined, failures: 0, failure: undefined },
-        startedMicros: nowMicros + spec.times.firstMicros,
+        earliestMicros: nowMicros + spec.times.firstMicros,
       };
       tell(state, nowMicros);
       return state;

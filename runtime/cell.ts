@@ -42,7 +42,7 @@ interface Starting {
   reject(error: unknown): void;
 }
 
-export const defaultShutdownMs = 5_000;
+const defaultShutdownMs = 5_000;
 
 export class Cell<State, Message> extends Handler<State, Message> implements Occupant {
   override readonly path: string;

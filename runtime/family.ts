@@ -22,6 +22,7 @@ import {
 import type { Supervisor } from './supervisor.ts';
 import { type FailureHistory, inWindow, noFailures, type RestartPolicy } from './supervision.ts';
 
+// Siblings have states and messages of all kinds; which, only their own behaviors know.
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Child = Cell<any, any> | Supervisor;
 

@@ -34,7 +34,7 @@ export abstract class Inbox<State, Message> implements Askable, Sender, MailboxO
 
   abstract readonly path: string;
   abstract readonly ref: ActorRef<Message>;
-  /** Takes effect with the next incarnation, apart from the mailbox, which is made once. */
+  /** Replaced by `updateSpec`: behavior and passivation take effect with the next start, the mailbox never, the rest at once. */
   abstract spec: WorkerSpec<State, Message>;
   abstract incarnation: number;
   abstract step(timed: boolean): boolean;

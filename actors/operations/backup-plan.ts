@@ -38,9 +38,9 @@ export interface BackupTimes {
 }
 
 /** A platform without any backup makes one at once, and one that was down for long as soon as it is up. */
-export function nextBackupMicros(history: BackupHistory, startedMicros: number, times: BackupTimes): number {
+export function nextBackupMicros(history: BackupHistory, earliestMicros: number, times: BackupTimes): number {
   const { lastMicros, failedMicros, failures } = history;
-  const due = lastMicros === undefined ? startedMicros : Math.max(startedMicros, lastMicros + times.everyMicros);
+  const due = lastMicros === undefined ? earliestMicros : Math.max(earliestMicros, lastMicros + times.everyMicros);
   if (failedMicros === undefined || failures === 0) return due;
   const pause = Math.min(times.retryMicros * 2 ** Math.min(failures - 1, 20), times.everyMicros);
   return Math.max(due, failedMicros + pause);

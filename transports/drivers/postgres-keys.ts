@@ -110,7 +110,7 @@ export function keysOf({ tenantId, subjectId }: KeyOwner): { table: string; wher
     : { table: `${schemaOf(tenantId)}.person_key`, where: 'subject_id = $1', values: [subjectId] };
 }
 
-export function shownOwner({ tenantId, subjectId }: KeyOwner): string {
+function shownOwner({ tenantId, subjectId }: KeyOwner): string {
   const tenant = tenantId === 0 ? 'the platform' : `tenant ${tenantId}`;
   return subjectId === undefined ? tenant : `a person of ${tenant}`;
 }

@@ -22,6 +22,15 @@ test('a database that only migrations have touched has not drifted, and a look a
   expect(await objects()).toEqual(before);
 });
 
+test('a server that has no roles of ours yet is told of, not stumbled over', async () => {
+  await database.query('alter role migrator rename to m_old');
+  try {
+    expect(await drift()).toContain('rights: role migrator is missing');
+  } finally {
+    await database.query('alter role m_old rename to migrator');
+  }
+});
+
 test.each([
   ['alter table t_2.fill add column mine int', 't_2 has column fill.mine integer, which no migration gives'],
   [
