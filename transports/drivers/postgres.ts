@@ -104,7 +104,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
   };
   return {
     query: (text, values) => lend((connection) => connection.query(text, values)),
-    transaction: (work) => lend((connection) => inTransaction(connection, work)),
+    transaction: (work) => lend((connection) => inTransaction(connection, work, beginBounded)),
     checkHealth: async () => {
       await lend((connection) => connection.query(`do language plpgsql $$ begin perform 1; end $$`));
     },
@@ -113,9 +113,19 @@ export function connectDatabase(options: DatabaseOptions): Database {
   };
 }
 
+/**
+ * A client that vanishes without a word leaves its transaction open, and its locks would be waited for until TCP gives up.
+ * No work over a pool pauses for so long between two statements.
+ */
+const beginBounded = `begin; set local idle_in_transaction_session_timeout = '5s'`;
+
 /** BEGIN, work, COMMIT; ROLLBACK when the work throws. */
-export async function inTransaction<T>(client: Queryable, work: (client: Queryable) => Promise<T>): Promise<T> {
-  await client.query('begin');
+export async function inTransaction<T>(
+  client: Queryable,
+  work: (client: Queryable) => Promise<T>,
+  begin = 'begin',
+): Promise<T> {
+  await client.query(begin);
   try {
     const result = await work(client);
     const { command } = await client.query('commit');

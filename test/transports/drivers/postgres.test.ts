@@ -190,3 +190,10 @@ test('a connection on which even the rollback fails is not lent again', async ()
   const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
   expect(pids).not.toContain(rows[0]!.pid);
 });
+
+test('a transaction whose client has vanished does not keep its locks', async () => {
+  const { rows } = await database.transaction((transaction) =>
+    transaction.query<{ limit: string }>(`select current_setting('idle_in_transaction_session_timeout') as limit`),
+  );
+  expect(rows).toEqual([{ limit: '5s' }]);
+});
