@@ -1,7 +1,7 @@
 /** What it costs that every append looks at the epochs of its slots: the writer's statement and the same without that, batch by batch. */
 import { createHash } from 'node:crypto';
 import { slotOf } from '../../runtime/cluster.ts';
-import { BatchEncoder, insert, type Parameters } from '../../transports/drivers/postgres-journal-insert.ts';
+import { append, BatchEncoder, readFence, type Parameters } from '../../transports/drivers/postgres-journal-insert.ts';
 import type { DirectConnection } from '../../transports/drivers/postgres.ts';
 import { percentile } from '../report.ts';
 import { examplePayload } from './payload.ts';
@@ -13,13 +13,13 @@ const warmUpShare = 0.1;
 const plainText = `
 insert into platform.journal (tenant_id, account_id, seq, epoch, command_id, digest, payload)
 select b.tenant_id, b.account_id, b.seq, b.epoch, b.command_id, decode(b.digest, 'hex'), b.payload
-from unnest($1::int[], $2::bigint[], $3::bigint[], $4::int[], $5::bigint[],
-  string_to_array($6, chr(30)), string_to_array($7, chr(30)), string_to_array($8, chr(30)))
-  as b (tenant_id, account_id, seq, slot, epoch, command_id, digest, payload)`;
+from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[],
+  string_to_array($5, chr(30)), string_to_array($6, chr(30)), string_to_array($7, chr(30)))
+  as b (tenant_id, account_id, seq, epoch, command_id, digest, payload)`;
 
 export async function measureFence(bench: JournalBench, tenantId: number): Promise<void> {
   const { database, epochOf, expectation, plan, emit } = bench;
-  const connection = await database.connect();
+  const connection = await database.connect({ isPipelined: true });
   try {
     const digest = createHash('sha256').update('bench').digest('hex');
     const common = Array.from({ length: plan.producers }, (_, index) => {
@@ -28,6 +28,7 @@ export async function measureFence(bench: JournalBench, tenantId: number): Promi
       return { ...key, slot, epoch: epochOf(slot), digest, payload: examplePayload };
     });
     const encoder = new BatchEncoder();
+    const fence = await readFence(connection);
     const samples = { fenced: [] as number[], plain: [] as number[] };
     const warmUp = Math.ceil(plan.fenceBatches * warmUpShare);
     let seq = 0;
@@ -37,7 +38,7 @@ export async function measureFence(bench: JournalBench, tenantId: number): Promi
         seq += 1;
         const values = encoder.encode(common.map((entry) => ({ ...entry, seq, commandId: `order:bench-${seq}` })));
         const fromMs = performance.now();
-        const written = await (form === 'fenced' ? insert(connection, values) : insertPlain(connection, values));
+        const written = await (form === 'fenced' ? append(connection, values, fence) : insertPlain(connection, values));
         const tookMs = performance.now() - fromMs;
         if (written !== common.length) throw new Error(`${form} wrote ${written} of ${common.length} rows`);
         if (pair >= warmUp) samples[form].push(tookMs);
@@ -51,8 +52,7 @@ export async function measureFence(bench: JournalBench, tenantId: number): Promi
   }
 }
 
-/** The first two parameters are the slots and their epochs. */
 async function insertPlain({ client }: DirectConnection, values: Parameters): Promise<number> {
-  const { rowCount } = await client.query({ name: 'plain', text: plainText, values: values.slice(2) });
+  const { rowCount } = await client.query({ name: 'plain', text: plainText, values });
   return rowCount ?? 0;
 }

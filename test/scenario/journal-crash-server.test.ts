@@ -95,7 +95,7 @@ class Rig {
   /** kill -9 of the process that writes the journal, upon which the server ends all others and recovers. */
   async killWriterProcess(): Promise<void> {
     const { rows } = await this.#pool.query<{ pid: number }>(
-      `select pid from pg_stat_activity where query like '%insert into platform.journal%' and pid <> pg_backend_pid()`,
+      `select pid from pg_stat_activity where application_name = 'aitrading journal'`,
     );
     const trouble = this.nextTrouble(broken);
     process.kill(rows[0]!.pid, 'SIGKILL');

@@ -1,31 +1,65 @@
 /** The one statement of the journal's writer. */
 import assert from 'node:assert';
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { JournalEntry } from '../../runtime/journal.ts';
-import type { DirectConnection } from './postgres.ts';
+import type { DirectConnection, Queryable } from './postgres.ts';
 
 /** U+001E: JSON never holds a raw control character. */
 const separator = 0x1e;
 
+/** What appends and claims of slots wait for each other by: shared by the ones, taken alone by the others (migration 0006). */
+const beginText = 'begin; select from pg_advisory_xact_lock_shared(7002)';
+
 // Numbers go as '{1,2}' and texts joined by U+001E: an order of magnitude cheaper than pg's own arrays.
-// Slots are locked in order, so that two writers meeting on the same ones wait for each other instead of deadlocking. The rows
-// themselves are not sorted: that took a fifth of the statement's time, and two writers never hold the same slot under one epoch.
+// The rows are not sorted: that took a fifth of the statement's time, and two writers never hold the same slot under one epoch.
 // No ON CONFLICT: a conflict on an entity's first row would let the rows behind it in and leave a hole.
 const insertText = `
-with own as materialized (
-  select s.slot, s.epoch from platform.slot s
-  where (s.slot, s.epoch) in (select * from unnest($1::int[], $2::bigint[])) order by s.slot for share)
 insert into platform.journal (tenant_id, account_id, seq, epoch, command_id, digest, payload)
 select b.tenant_id, b.account_id, b.seq, b.epoch, b.command_id, decode(b.digest, 'hex'), b.payload
-from unnest($3::int[], $4::bigint[], $5::bigint[], $6::int[], $7::bigint[],
-  string_to_array($8, chr(30)), string_to_array($9, chr(30)), string_to_array($10, chr(30)))
-  as b (tenant_id, account_id, seq, slot, epoch, command_id, digest, payload)
-join own using (slot, epoch)`;
+from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[],
+  string_to_array($5, chr(30)), string_to_array($6, chr(30)), string_to_array($7, chr(30)))
+  as b (tenant_id, account_id, seq, epoch, command_id, digest, payload)
+where (select latest_claim from platform.slot where slot = 0) = $8`;
 
-/** @returns how many rows were written */
-export async function insert({ client }: DirectConnection, values: Parameters): Promise<number> {
-  const { rowCount } = await client.query({ name: 'append', text: insertText, values });
-  return rowCount ?? 0;
+/** The epochs of all slots, as they were after a claim. */
+export interface Fence {
+  readonly latestClaim: number;
+  /** By slot. */
+  readonly epochs: ReadonlyMap<number, number>;
+}
+
+export async function readFence(connection: Queryable): Promise<Fence> {
+  const { rows } = await connection.query<{ slot: number; epoch: number; latest_claim: number }>(
+    'select slot, epoch, latest_claim from platform.slot order by slot',
+  );
+  assert(rows[0]?.slot === 0, 'slot 0 must be there');
+  return { latestClaim: rows[0].latest_claim, epochs: new Map(rows.map(({ slot, epoch }) => [slot, epoch])) };
+}
+
+/**
+ * Writes a batch in a transaction of its own. Its three statements leave together: the lock is held for no longer than the server works.
+ * The insert is a statement behind the lock, so that what it sees of claims is what holds until the commit.
+ * @param connection a pipelined one
+ * @returns how many rows were written: none when slots were claimed since the fence was read
+ */
+export async function append(
+  { client }: DirectConnection,
+  values: Parameters,
+  { latestClaim }: Fence,
+): Promise<number> {
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+  stream.cork();
+  const statements = [
+    client.query(beginText),
+    client.query({ name: 'append', text: insertText, values: [...values, latestClaim] }),
+    client.query('commit'),
+  ] as const;
+  stream.uncork();
+  const outcomes = await Promise.allSettled(statements);
+  // What fails first is why the others fail.
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  return (await statements[1]).rowCount ?? 0;
 }
 
 /** What a batch is to the statement. */
@@ -45,39 +79,18 @@ export class BatchEncoder {
   encode(batch: readonly JournalEntry[]): Parameters {
     const [commands, digests, payloads] = [this.#commands, this.#digests, this.#payloads];
     for (const texts of [commands, digests, payloads]) texts.clear();
-    const [tenants, entities, seqs, slots, epochs] = [[], [], [], [], []] as [
-      number[],
-      number[],
-      number[],
-      number[],
-      number[],
-    ];
-    const slotEpochs = new Map<number, number[]>();
+    const [tenants, entities, seqs, epochs] = [[], [], [], []] as [number[], number[], number[], number[]];
     for (const entry of batch) {
       tenants.push(entry.tenantId);
       entities.push(entry.entityId);
       seqs.push(entry.seq);
-      slots.push(entry.slot);
       epochs.push(entry.epoch);
       commands.add(entry.commandId);
       digests.add(entry.digest);
       payloads.add(entry.payload);
-      const known = slotEpochs.get(entry.slot);
-      if (!known) slotEpochs.set(entry.slot, [entry.epoch]);
-      else if (!known.includes(entry.epoch)) known.push(entry.epoch);
     }
-    const owned = [...slotEpochs].flatMap(([slot, its]) => its.map((epoch) => [slot, epoch] as const));
-    const numbers = [
-      owned.map(([slot]) => slot),
-      owned.map(([, epoch]) => epoch),
-      tenants,
-      entities,
-      seqs,
-      slots,
-      epochs,
-    ];
     return [
-      ...numbers.map((column) => `{${column.join(',')}}`),
+      ...[tenants, entities, seqs, epochs].map((column) => `{${column.join(',')}}`),
       ...[commands, digests, payloads].map((texts) => texts.bytes(batch.length)),
     ];
   }

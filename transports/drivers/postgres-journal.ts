@@ -12,7 +12,14 @@ import {
   type Refusal,
 } from '../../runtime/journal.ts';
 import { tenantSchema } from './migration-files.ts';
-import { assertWritable, BatchEncoder, insert, isRolledBack } from './postgres-journal-insert.ts';
+import {
+  append,
+  assertWritable,
+  BatchEncoder,
+  isRolledBack,
+  readFence,
+  type Fence,
+} from './postgres-journal-insert.ts';
 import {
   DatabaseUnavailable,
   checkDurability,
@@ -29,6 +36,8 @@ const appendTimeoutMs = 10_000;
 const maxKnownEnds = 100_000;
 
 interface Connected extends DirectConnection {
+  /** Who may write which slot, as far as this connection knows. */
+  fence: Fence;
   /** Names the server's process for this connection, also after its pid is given to another. */
   readonly backend: { readonly pid: number; readonly started: string };
 }
@@ -108,16 +117,20 @@ export class PostgresJournal implements Journal {
   }
 
   async #insert(connection: Connected, batch: readonly JournalEntry[]): Promise<readonly Refusal[]> {
-    const values = this.#encoder.encode(batch);
+    const { next, fenced } = await this.#sortOutFenced(connection, batch);
+    if (next.length === 0) return fenced;
+    const values = this.#encoder.encode(next);
     try {
-      const rowCount = await insert(connection, values);
-      if (rowCount === batch.length) {
-        for (const entry of batch) this.#learn(entityName(entry), entry.seq);
-        return [];
+      const rowCount = await append(connection, values, connection.fence);
+      if (rowCount === next.length) {
+        for (const entry of next) this.#learn(entityName(entry), entry.seq);
+        return fenced;
       }
+      assert(rowCount === 0, `a batch is written whole or not at all, ${rowCount} of ${next.length} rows were`);
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code === '23505' || code === '23514') return this.#insertApart(connection, batch, code);
+      if (code === '23505' || code === '23514')
+        return [...fenced, ...(await this.#insertApart(connection, next, code))];
       if (isRolledBack(error)) {
         // A full disk, a missing right: the accounts are told only that it failed, the operator must learn why.
         this.#log.warn({ error }, 'the server refused an append');
@@ -126,7 +139,36 @@ export class PostgresJournal implements Journal {
       await this.#lose(connection);
       throw new JournalOutcomeUnknown(error);
     }
-    return this.#findFenced(connection, batch);
+    await this.#readFence(connection);
+    return [...fenced, ...(await this.#insert(connection, next))];
+  }
+
+  /** Splits off, of each entity, what is not under the epoch of its slot, and all behind it. */
+  async #sortOutFenced(
+    connection: Connected,
+    batch: readonly JournalEntry[],
+  ): Promise<{ next: readonly JournalEntry[]; fenced: readonly Refusal[] }> {
+    const isOurs = ({ slot, epoch }: JournalEntry): boolean => connection.fence.epochs.get(slot) === epoch;
+    if (batch.every(isOurs)) return { next: batch, fenced: [] };
+    // Slots may have been claimed, by this process for one, since it was read.
+    await this.#readFence(connection);
+    const fenced = new Map<string, Refusal>();
+    const next = batch.filter((entry) => {
+      const name = entityName(entry);
+      if (!fenced.has(name) && !isOurs(entry)) fenced.set(name, refusal(entry, 'fenced'));
+      return !fenced.has(name);
+    });
+    for (const name of fenced.keys()) this.#ends.delete(name);
+    return { next, fenced: [...fenced.values()] };
+  }
+
+  async #readFence(connection: Connected): Promise<void> {
+    try {
+      connection.fence = await readFence(connection);
+    } catch (error) {
+      await this.#drop();
+      throw new JournalUnavailable(error);
+    }
   }
 
   /** One bad row undoes a whole statement: each entity is tried by itself, and the bad one is told. */
@@ -147,17 +189,6 @@ export class PostgresJournal implements Journal {
       refused.push(...outcome);
     }
     return refused;
-  }
-
-  /** Rows that are missing without an error were left out by the join with the slots' epochs. */
-  async #findFenced(connection: Connected, batch: readonly JournalEntry[]): Promise<readonly Refusal[]> {
-    const { refused, missing } = await this.#compare(connection, batch).catch(async (error: unknown) => {
-      await this.#lose(connection);
-      throw new JournalOutcomeUnknown(error);
-    });
-    const fenced = byEntity(missing).map((entries) => refusal(entries[0]!, 'fenced'));
-    for (const { tenantId, entityId } of [...refused, ...fenced]) this.#ends.delete(entityName({ tenantId, entityId }));
-    return [...refused, ...fenced];
   }
 
   async #settle(batch: readonly JournalEntry[]): ReturnType<Journal['settle']> {
@@ -252,7 +283,7 @@ export class PostgresJournal implements Journal {
     if (this.#connection) return this.#connection;
     let direct: DirectConnection | undefined;
     try {
-      direct = await this.#database.connect({ statementTimeoutMs: appendTimeoutMs });
+      direct = await this.#database.connect({ statementTimeoutMs: appendTimeoutMs, isPipelined: true });
       await checkDurability(direct);
       await this.#endLost(direct);
       const { rows } = await direct.query<Connected['backend']>(
@@ -260,7 +291,10 @@ export class PostgresJournal implements Journal {
       );
       // From here on it adds rows and can do nothing else; to end a process of ours it had to be ours.
       await direct.query('set role journal_writer');
-      const connection = { ...direct, backend: rows[0]! };
+      await direct.query(`set application_name = 'aitrading journal'`);
+      // What reaches the server in parts must not keep claims waiting.
+      await direct.query(`set idle_in_transaction_session_timeout = '5s'`);
+      const connection = { ...direct, backend: rows[0]!, fence: await readFence(direct) };
       // Lost while nothing was under way: the next append begins on a new one.
       direct.client.once('end', () => {
         if (this.#connection !== connection) return;

@@ -48,9 +48,15 @@ export interface Database extends Queryable {
    * A connection of one's own to the same server, past every pool: for session locks, DDL and named statements.
    * @throws DatabaseUnavailable
    */
-  connect(options?: { readonly statementTimeoutMs?: number }): Promise<DirectConnection>;
+  connect(options?: ConnectionOverrides): Promise<DirectConnection>;
   /** Waits for what is running. May be called twice. */
   close(): Promise<void>;
+}
+
+export interface ConnectionOverrides {
+  readonly statementTimeoutMs?: number;
+  /** A statement leaves at once, also while others are without an answer; they are answered in their order. */
+  readonly isPipelined?: boolean;
 }
 
 export interface DirectConnection extends Queryable {
@@ -143,8 +149,10 @@ export async function inTransaction<T>(
   }
 }
 
-async function connectDirectly(options: DatabaseOptions): Promise<DirectConnection> {
-  const client = new pg.Client(clientOptions(options));
+async function connectDirectly(options: DatabaseOptions & ConnectionOverrides): Promise<DirectConnection> {
+  // Not among the types of pg yet.
+  const pipeline = options.isPipelined ? { pipeline: true } : {};
+  const client = new pg.Client({ ...clientOptions(options), ...pipeline });
   // A lost connection shows at the next query.
   client.on('error', () => {});
   await client.connect().catch(rethrow);

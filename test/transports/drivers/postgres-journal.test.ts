@@ -25,9 +25,9 @@ let one: EntityKey;
 beforeAll(async () => {
   database = await postgres.platformDatabase();
   ({ tenantId } = await provisionTenant(database, { slug: 'demo', name: 'Demo' }));
-  ownership = await claimAllSlots(database, { nodeId: 'test', version: '0' });
 });
-beforeEach(() => {
+beforeEach(async () => {
+  ownership = await claimAllSlots(database, { nodeId: 'test', version: '0' });
   one = newEntity();
 });
 
@@ -187,15 +187,18 @@ test('a commit that never reached the server is found missing and can be sent ag
   expect(await journal.append(batch)).toEqual([]);
 });
 
+/** Appends that wait for a lock. */
+const waiting = `select from pg_stat_activity
+  where wait_event_type = 'Lock' and application_name = 'aitrading journal' and datname = current_database()`;
+
 test('what is settled as missing stays missing, though the lost statement was still under way', async () => {
   const { proxy, journal } = await proxied();
   await journal.append([entry(one, 1)]);
   const blocker = await database.connect();
   onTestFinished(() => blocker.close());
   await blocker.query('begin');
-  await blocker.query('select from platform.slot for update');
+  await blocker.query('select pg_advisory_xact_lock(7002)');
   const outcome = journal.append([entry(one, 2)]).catch((error: unknown) => error);
-  const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%insert into platform.journal%' and pid <> pg_backend_pid()`;
   await vi.waitFor(async () => expect((await database.query(waiting)).rowCount).toBe(1), { timeout: 10_000 });
   proxy.cut();
   expect(await outcome).toBeInstanceOf(JournalOutcomeUnknown);
@@ -211,10 +214,69 @@ test('a connection that broke while nothing was under way is replaced before the
   onTestFinished(() => journal.close());
   await journal.append([entry(one, 1)]);
   await database.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity where query like '%insert into platform.journal%' and pid <> pg_backend_pid()`,
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'aitrading journal' and datname = current_database()`,
   );
   await vi.waitFor(() => expect(warn).toHaveBeenCalledWith({}, 'the connection of the journal was lost'));
   expect(await journal.append([entry(one, 2)])).toEqual([]);
+});
+
+test('an append that comes while slots are being claimed waits for the claim, and is fenced by it', async () => {
+  const journal = openJournal();
+  await journal.append([entry(one, 1)]);
+  const claimer = await database.connect();
+  onTestFinished(() => claimer.close());
+  await claimer.query('begin');
+  await claimAllSlots(claimer, { nodeId: 'other', version: '1' });
+  const outcome = journal.append([entry(one, 2)]);
+  await vi.waitFor(async () => expect((await database.query(waiting)).rowCount).toBe(1), { timeout: 10_000 });
+  await claimer.query('commit');
+  expect(await outcome).toEqual([{ ...one, reason: 'fenced', fromSeq: 2 }]);
+  expect(await seqs(one)).toEqual([1]);
+});
+
+test('a claim waits for the appends under way, and those behind it do not overtake it', async () => {
+  const journal = openJournal();
+  await journal.append([entry(one, 1)]);
+  const underWay = await database.connect();
+  onTestFinished(() => underWay.close());
+  await underWay.query('begin; select from pg_advisory_xact_lock_shared(7002)');
+  const claim = claimAllSlots(database, { nodeId: 'other', version: '1' });
+  const isClaimWaiting = `select from pg_locks where locktype = 'advisory' and objid = 7002 and mode = 'ExclusiveLock' and not granted`;
+  await vi.waitFor(async () => expect((await database.query(isClaimWaiting)).rowCount).toBe(1), { timeout: 10_000 });
+  const outcome = journal.append([entry(one, 2)]);
+  await vi.waitFor(async () => expect((await database.query(waiting)).rowCount).toBe(1), { timeout: 10_000 });
+  await underWay.query('commit');
+  await claim;
+  expect(await outcome).toEqual([{ ...one, reason: 'fenced', fromSeq: 2 }]);
+});
+
+test('a claim of some slots fences their entities alone', async () => {
+  const journal = openJournal();
+  const two = newEntity();
+  await journal.append([entry(one, 1), entry(two, 1)]);
+  const [first, ...rest] = [entry(one, 2), entry(two, 2), entry(one, 3)] as const;
+  const { slot } = first;
+  expect(entry(two, 2).slot).not.toBe(slot);
+  await database.query(`update platform.slot set owner = 'other', incarnation = 1, epoch = epoch + 1 where slot = $1`, [
+    slot,
+  ]);
+  const refused = await journal.append([first, ...rest]);
+  expect(refused).toEqual([{ ...one, reason: 'fenced', fromSeq: 2 }]);
+  expect([await seqs(one), await seqs(two)]).toEqual([[1], [1, 2]]);
+});
+
+test('an append of the release before, which locks each slot, is fenced by a claim of this one', async () => {
+  await openJournal().append([entry(one, 1)]);
+  const { slot, epoch, tenantId, entityId } = entry(one, 2);
+  const appendOfBefore = `
+    with own as materialized (
+      select s.slot, s.epoch from platform.slot s where (s.slot, s.epoch) in (select $1::int, $2::bigint) order by s.slot for share)
+    insert into platform.journal (tenant_id, account_id, seq, epoch, command_id, digest, payload)
+    select $3::int, $4::bigint, $5::bigint, epoch, 'c', decode(repeat('00', 32), 'hex'), '{}' from own`;
+  const append = (seq: number) => database.query(appendOfBefore, [slot, epoch, tenantId, entityId, seq]);
+  expect((await append(2)).rowCount).toBe(1);
+  await claimAllSlots(database, { nodeId: 'other', version: '1' });
+  expect((await append(3)).rowCount).toBe(0);
 });
 
 test('a takeover under a writer at full speed loses nothing and lets nothing in twice', async () => {

@@ -79,7 +79,7 @@ export async function dump(database: Database): Promise<Readonly<Record<string, 
     );
     for (const { name: schema } of schemas) {
       for (const { name, columns, orderBy } of await readTables(connection, schema)) {
-        const renewed = name === 'account' ? ['stream_epoch'] : ['epoch', 'owner', 'incarnation'];
+        const renewed = name === 'account' ? ['stream_epoch'] : ['epoch', 'owner', 'incarnation', 'latest_claim'];
         const isRenewed = (column: string) =>
           (name === 'account' || name === 'slot') && schema !== 'public' && renewed.includes(column);
         const kept = columns.filter((column) => !isRenewed(column)).map((column) => `r."${column}"`);
