@@ -1,12 +1,13 @@
 /** What `aitrading backup` and `restore` work with: the configured database, the folder of backups, the keys that open them. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import packageJson from '../package.json' with { type: 'json' };
 import { backupName, expiredBackups, isScheduledName, timeOfName } from '../actors/operations/backup-plan.ts';
 import type { Config } from '../config/config.ts';
 import { checkBackup } from '../transports/drivers/backup/read.ts';
 import { drillRestore, type DrillReport } from '../transports/drivers/backup/drill.ts';
+import { restoreBackup, type RestoreOptions, type RestoreSummary } from '../transports/drivers/backup/restore.ts';
 import { writeBackup, type BackupSummary } from '../transports/drivers/backup/write.ts';
 import { runningPostgres } from '../transports/drivers/embedded-postgres/running.ts';
 import { HomeInUse, lockHome, type HomeLock } from '../transports/drivers/home-lock.ts';
@@ -15,6 +16,7 @@ import type { EncryptionKey } from '../transports/envelope.ts';
 import { Failure } from './failure.ts';
 import { createLog } from './log.ts';
 import { masterKeyPath, openMasterKeys } from './master-keys.ts';
+import { audited } from './operator-audit.ts';
 import { openStorage } from './storage.ts';
 
 export interface SavedFile {
@@ -60,11 +62,24 @@ export interface Saving {
   readonly keys: readonly [EncryptionKey, ...EncryptionKey[]];
   readonly tenant?: string | undefined;
   readonly timeMicros: number;
+  /** Who wants it; absent: whoever runs the command. */
+  readonly subject?: string;
   onProgress?(step: 'saving' | 'checking', done: number, total: number): void;
 }
 
 /** A backup counts once it was read back from the disk. */
-export async function saveBackup({
+export function saveBackup(saving: Saving): Promise<BackupSummary> {
+  const { database, tenant, folder, timeMicros, subject } = saving;
+  const target = backupName(timeMicros, tenant);
+  return audited(
+    database,
+    { action: 'save:backup', target, ...(subject === undefined ? {} : { subject }) },
+    () => writeAndCheck(saving),
+    ({ rows, fileBytes }) => ({ folder, rows, fileBytes }),
+  );
+}
+
+async function writeAndCheck({
   database,
   folder,
   keys,
@@ -116,7 +131,26 @@ export async function drill(
   if (!newest) throw new Failure(`there is no backup in ${folder}`);
   const { path } = newest;
   const scratch = `aitrading_drill_${randomBytes(4).toString('hex')}`;
-  return { path, ...(await drillRestore(database, scratch, { path, keys, nowMs: () => Date.now(), onProgress })) };
+  const report = await audited(
+    database,
+    { action: 'drill:backup', target: basename(path) },
+    () => drillRestore(database, scratch, { path, keys, nowMs: () => Date.now(), onProgress }),
+    ({ rows, tenants, rpoSeconds, rtoSeconds }) => ({ rows, tenants, rpoSeconds, rtoSeconds }),
+  );
+  return { path, ...report };
+}
+
+/**
+ * Restores, and enters it into the log that is there afterwards: that of the backup, with how far the one before it had come.
+ * @throws as `restoreBackup` does
+ */
+export function restore(database: Database, options: RestoreOptions): Promise<RestoreSummary> {
+  return audited(
+    database,
+    { action: 'restore:backup', target: basename(options.path) },
+    () => restoreBackup(database, options),
+    ({ tenant, createdAt, rows, replacedLog }) => ({ tenant: tenant ?? null, createdAt, rows, replacedLog }),
+  );
 }
 
 /**

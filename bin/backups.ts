@@ -22,7 +22,8 @@ export function backupsSpec(options: {
       latest: () => listBackups(folder)[0]?.timeMicros,
       isServing: () => readiness.isReady,
       async save(timeMicros) {
-        return saveBackup({ database: storage.database(), folder, keys: backupKeys(config, config.home), timeMicros });
+        const keys = backupKeys(config, config.home);
+        return saveBackup({ database: storage.database(), folder, keys, timeMicros, subject: 'platform' });
       },
       removeExpired: (nowMicros) =>
         removeExpired(folder, nowMicros, { count: limits.keepCount, days: limits.keepDays }),

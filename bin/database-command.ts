@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
-import type { Database } from '../transports/drivers/postgres.ts';
+import type { Database, Queryable } from '../transports/drivers/postgres.ts';
 import { requireConfig } from './environment.ts';
+import { Failure } from './failure.ts';
 
 /**
  * Opens the configured database, an embedded one with its server, and closes it behind `work`.
@@ -32,4 +33,13 @@ export async function withDatabase<T>(work: (database: Database) => Promise<T>):
 /** Whether the embedded database was never made: to look into it would make it. */
 export function isUnmade(config: Pick<Config, 'database' | 'home'> = requireConfig()): boolean {
   return !config.database && !existsSync(join(resolve(config.home), 'postgres.password'));
+}
+
+/** @throws Failure nobody has migrated this database yet */
+export async function requireSchemas(database: Queryable): Promise<void> {
+  const { rows } = await database.query<{ found: boolean }>(
+    `select to_regclass('platform.tenant') is not null as found`,
+  );
+  if (!rows[0]!.found)
+    throw new Failure('there is no platform in this database yet: run aitrading migrate, or start it');
 }

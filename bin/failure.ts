@@ -16,7 +16,27 @@ export class Failure extends Error {
 export function describeFailure(error: unknown): readonly string[] {
   if (error instanceof Failure) return error.lines;
   if (!(error instanceof Error)) return [String(error)];
-  return isBug(error) ? [error.stack ?? error.message] : [oneLine(error.message || error.name)];
+  return isBug(error) ? [error.stack ?? error.message] : [ofPath(error) ?? oneLine(error.message || error.name)];
+}
+
+const pathFaults: Readonly<Record<string, string>> = {
+  ENOENT: 'is not there',
+  ENOTDIR: 'lies below something that is no folder',
+  EISDIR: 'is a folder, a file is wanted',
+  EACCES: 'must not be used by this user',
+  EPERM: 'must not be used by this user',
+  EEXIST: 'is there already',
+  ENOSPC: 'does not fit: the disk is full',
+  EROFS: 'lies on a disk that cannot be written',
+  ELOOP: 'is a link that leads to itself',
+  ENAMETOOLONG: 'has too long a name',
+};
+
+/** What a system call says of a path, in words. */
+function ofPath(error: Error): string | undefined {
+  const { code, path } = error as NodeJS.ErrnoException;
+  const fault = code === undefined ? undefined : pathFaults[code];
+  return fault === undefined || path === undefined ? undefined : `${path} ${fault}`;
 }
 
 function isBug(error: Error): boolean {

@@ -1,5 +1,4 @@
 /** What `aitrading keys` does, on the configured database. What it changes is in the audit log. */
-import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { appendAudit } from '../transports/drivers/postgres-audit.ts';
 import { lockHome } from '../transports/drivers/home-lock.ts';
@@ -15,6 +14,7 @@ import { listTenants } from '../transports/drivers/provisioning.ts';
 import { requireConfig } from './environment.ts';
 import { Failure } from './failure.ts';
 import { createLog } from './log.ts';
+import { operatorSubject } from './operator-audit.ts';
 import { openMasterKeys, renewMasterKey, retirePreviousMasterKey } from './master-keys.ts';
 import { openStorage } from './storage.ts';
 
@@ -117,7 +117,7 @@ async function audit(database: Database, events: readonly KeyEvent[]): Promise<v
   const timeMicros = Date.now() * 1_000;
   await appendAudit(
     database,
-    events.map((event) => ({ ...event, subject: `operator:${userInfo().username}`, timeMicros })),
+    events.map((event) => ({ ...event, subject: operatorSubject(), timeMicros })),
   );
 }
 

@@ -27,23 +27,40 @@ async function drift({ json = false }: { json?: boolean }): Promise<void> {
 
 async function rebuild(tenant: string, { json = false }: { json?: boolean }): Promise<void> {
   const { withDatabase } = await import('../database-command.ts');
-  const [{ rebuildReadModels }, { refuseWhileServing }, { findTenant }, { Progress }, { Failure }] = await Promise.all([
+  const [
+    { rebuildReadModels },
+    { refuseWhileServing },
+    { findTenant },
+    { Progress },
+    { Failure },
+    { audited },
+    { requireSchemas },
+  ] = await Promise.all([
     import('../../transports/drivers/postgres-rebuild.ts'),
     import('../../transports/drivers/serving.ts'),
     import('../../transports/drivers/provisioning.ts'),
     import('../progress.ts'),
     import('../failure.ts'),
+    import('../operator-audit.ts'),
+    import('../database-command.ts'),
   ]);
   await withDatabase(async (database) => {
     await refuseWhileServing(database);
+    await requireSchemas(database);
     const tenantId = await findTenant(database, tenant);
     if (tenantId === undefined) throw new Failure(`there is no tenant ${tenant}`);
     const startedMs = performance.now();
     let progress: InstanceType<typeof Progress> | undefined;
-    const { rows, accounts } = await rebuildReadModels(database, { tenantId, tenant }, (done, total) => {
+    const report = (done: number, total: number): void => {
       progress ??= new Progress(`read models of ${tenant}`, total, { unit: 'rows' });
       progress.report(done);
-    });
+    };
+    const { rows, accounts } = await audited(
+      database,
+      { action: 'rebuild:read-models', target: tenant, tenantId },
+      () => rebuildReadModels(database, { tenantId, tenant }, report),
+      (result) => result,
+    );
     progress?.finish();
     const tookMs = Math.round(performance.now() - startedMs);
     const rowsPerSecond = Math.round((rows / Math.max(1, tookMs)) * 1000);

@@ -35,14 +35,22 @@ async function planned(options: { canary?: string }): Promise<readonly Migration
 
 async function applied(options: { canary?: string }): Promise<readonly MigrationStep[]> {
   const { withDatabase } = await import('../database-command.ts');
-  const [{ migrate }, { checkRights }] = await Promise.all([
+  const [{ migrate }, { checkRights }, { audited }] = await Promise.all([
     import('../../transports/drivers/migrations.ts'),
     import('../../transports/drivers/roles-check.ts'),
+    import('../operator-audit.ts'),
   ]);
   const steps: MigrationStep[] = [];
   await withDatabase(async (database) => {
-    await migrate(database, { ...options, renewRights: true, onApplied: (step) => steps.push(step) });
-    await checkRights(database);
+    await audited(
+      database,
+      { action: 'apply:migrations', target: 'database' },
+      async () => {
+        await migrate(database, { ...options, renewRights: true, onApplied: (step) => steps.push(step) });
+        await checkRights(database);
+      },
+      () => ({ applied: steps.length }),
+    );
   });
   return steps;
 }

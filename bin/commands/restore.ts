@@ -21,16 +21,12 @@ export function register(program: Command): void {
 async function run(path: string, { tenant, replace, json }: Options): Promise<void> {
   const { requireConfig } = await import('../environment.ts');
   const config = requireConfig();
-  const [desk, { restoreBackup }, { stepBar }] = await Promise.all([
-    import('../backup-desk.ts'),
-    import('../../transports/drivers/backup/restore.ts'),
-    import('../backup-progress.ts'),
-  ]);
+  const [desk, { stepBar }] = await Promise.all([import('../backup-desk.ts'), import('../backup-progress.ts')]);
   const bar = stepBar();
   try {
     const summary = await desk.withBackupDatabase(config, 'alone', async (database) => {
       const keys = desk.backupKeys(config, config.home);
-      return restoreBackup(database, {
+      return desk.restore(database, {
         ...{ path, keys, tenant, isForeignAllowed: replace ?? false, onProgress: bar.report },
       });
     });

@@ -1,9 +1,14 @@
 /** Backups as an operator makes them: by the command line, beside a platform that runs and on one that is down. */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { userInfo } from 'node:os';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { silentLog } from '../../runtime/actor.ts';
+import { verifyAudit } from '../../transports/drivers/postgres-audit.ts';
+import { connectDatabase } from '../../transports/drivers/postgres.ts';
+import { embeddedLogin } from '../support/postgres.ts';
 import { PlatformProcess } from '../support/platform-process.ts';
 
 const program = fileURLToPath(new URL('../../bin/aitrading.js', import.meta.url));
@@ -75,10 +80,43 @@ test('a platform that was saved while it ran is restored, and goes on from there
   expect(damaged.code).toBe(1);
   expect(damaged.stderr).toBe('aitrading: the backup is refused: it is cut off\n');
 
+  for (const [words, line] of [
+    [['restore', platform.home], `the backup is refused: ${platform.home} is a folder`],
+    [['restore', join(platform.home, 'no')], `${join(platform.home, 'no')} is not there`],
+    [['restore', join(path, 'below')], `${join(path, 'below')} lies below something that is no folder`],
+    [['restore', '/dev/null'], 'the backup is refused: /dev/null is no file'],
+  ] as const) {
+    expect(await run(...words)).toEqual({ code: 1, stdout: '', stderr: `aitrading: ${line}\n` });
+  }
+  const intoFile = await run('backup', '--to', path);
+  expect(intoFile).toMatchObject({ code: 1, stderr: expect.stringContaining('is there already\n') });
+
   const restored = await run('restore', path);
   expect(restored).toMatchObject({ code: 0 });
   expect(restored.stdout).toMatch(/^the platform \(1 tenants\) is what it was at /);
   await platform.start();
+  const database = connectDatabase({ ...embeddedLogin(platform.home), log: silentLog });
+  const { rows: entries } = await database.query(
+    `select action, target, subject, details from platform.audit where action like '%:backup' order by seq`,
+  );
+  // The backup began before it was entered, and the drill came after it: the log that was restored has neither.
+  expect(entries).toEqual([
+    {
+      ...{ action: 'restore:backup', target: basename(path), subject: `operator:${userInfo().username}` },
+      details: {
+        ...{
+          outcome: 'done',
+          tenant: null,
+          rows: expect.any(Number),
+          createdAt: expect.any(String),
+          tookMs: expect.any(Number),
+        },
+        replacedLog: { seq: expect.any(Number), hash: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      },
+    },
+  ]);
+  expect(await verifyAudit(database, undefined)).not.toHaveProperty('brokenAt');
+  await database.close();
   expect(await orders()).toEqual(['kept']);
   expect(await send('later')).toBe(201);
   expect(await send('kept')).toBe(201);

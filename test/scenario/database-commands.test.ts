@@ -58,7 +58,7 @@ test('read models that are made anew show what they showed before', async () => 
   expect((await run('database', 'drift')).stdout).toBe('all schemas and rights are what the migrations give\n');
   expect((await run('migrate', '--dry-run')).stdout).toBe('0 migrations to apply\n');
   const { code, stdout, stderr } = await run('database', 'rebuild', 'demo', '--json');
-  expect(code).toBe(0);
+  expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
   const { rows, accounts } = JSON.parse(stdout) as { rows: number; accounts: number };
   expect(rows).toBeGreaterThan(40);
   expect(accounts).toBe(2);

@@ -21,7 +21,7 @@ export async function refuseWhileServing(database: Database, besides: readonly Q
     const callers = await Promise.all([connection, ...besides].map(pidOf));
     const { rows } = await connection.query<{ connections: number; address: string | null }>(
       `select count(*)::int as connections, min(host(client_addr)) as address from pg_stat_activity
-       where datname = current_database() and application_name = 'aitrading' and pid <> all ($1::int[])`,
+       where datname = current_database() and application_name like 'aitrading%' and pid <> all ($1::int[])`,
       [callers],
     );
     const { connections, address } = rows[0]!;

@@ -5,7 +5,7 @@
  * frame, whether it is the last, its length. So nothing can be cut, moved, repeated, appended or taken over from another file.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { Terminal } from '../../../runtime/errors.ts';
 import type { EncryptionKey } from '../../envelope.ts';
 
@@ -62,6 +62,9 @@ export async function* openFrames(
   keys: readonly EncryptionKey[],
   onBytes: (bytes: number) => void = () => {},
 ): AsyncGenerator<Buffer> {
+  // A pipe would be waited for, a folder fails without its name.
+  const found = await stat(path);
+  if (!found.isFile()) throw new BackupRefused(`${path} is ${found.isDirectory() ? 'a folder' : 'no file'}`);
   const file = await open(path);
   try {
     const head = await readExactly(file, headBytes);

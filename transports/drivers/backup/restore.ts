@@ -52,6 +52,8 @@ export interface RestoreSummary {
   readonly rows: number;
   /** Of the rows as text. */
   readonly bytes: number;
+  /** The last entry of the platform's audit log as it was before; null where there was none. */
+  readonly replacedLog: { readonly seq: number; readonly hash: string } | null;
 }
 
 /** @throws BackupRefused, PlatformServing; nothing was changed then */
@@ -64,15 +66,24 @@ export async function restoreBackup(database: Database, options: RestoreOptions)
   try {
     await checkDurability(connection);
     // A platform that starts meanwhile waits at its migrations until this is done.
-    const rows = await withMigrator(database, async (migrator) => {
+    const { rows, replacedLog } = await withMigrator(database, async (migrator) => {
       if (!options.isPrivate) await refuseWhileServing(database, [connection, migrator]);
       await checkIdentity(connection, contents.head, part, options.isForeignAllowed ?? false);
-      return replace(connection, contents, part, options);
+      const last = await lastAuditEntry(connection);
+      return { rows: await replace(connection, contents, part, options), replacedLog: last };
     });
     await migrate(database, { renewRights: true });
     const { createdAt } = contents.head;
     const tables = part.tables.length;
-    return { tenant: part.tenant?.slug, createdAt, tenants: part.tenants.length, tables, rows, bytes: contents.bytes };
+    return {
+      tenant: part.tenant?.slug,
+      createdAt,
+      tenants: part.tenants.length,
+      tables,
+      rows,
+      bytes: contents.bytes,
+      replacedLog,
+    };
   } finally {
     await connection.close();
   }
@@ -151,6 +162,15 @@ async function replace(
   );
   await dropLeftovers(connection);
   return rows;
+}
+
+async function lastAuditEntry(connection: Queryable): Promise<RestoreSummary['replacedLog']> {
+  const { rows: there } = await connection.query(`select where to_regclass('platform.audit') is not null`);
+  if (there.length === 0) return null;
+  const { rows } = await connection.query<{ seq: number; hash: string }>(
+    `select seq, encode(hash, 'hex') as hash from platform.audit order by seq desc limit 1`,
+  );
+  return rows[0] ?? null;
 }
 
 const analyzedRows = 10_000;
