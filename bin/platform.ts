@@ -26,6 +26,7 @@ import { operations } from '../supervisors/operations.ts';
 import { platform as platformTree } from '../supervisors/platform.ts';
 import { storage as storageTree } from '../supervisors/storage.ts';
 import { tenants as tenantsTree, tenantsPath } from '../supervisors/tenants.ts';
+import { openReplica } from './replica.ts';
 import { openShared } from './shared.ts';
 import { checkRights } from '../transports/drivers/roles-check.ts';
 import { checkDurability } from '../transports/drivers/postgres.ts';
@@ -92,6 +93,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   bus.subscribe('quotes', (quote) => broker.onQuote(quote));
   const storage = openStorage({ home, external: config.database, log });
   const shared = openShared({ redis: config.redis, readiness, limits, clock, log });
+  const replica = openReplica({ at: config.replica, limits: limits.database, readiness, clock, log });
   const registry = new Registry();
   const system = createSystem({ name: 'aitrading', clock, log });
   let ownership: Ownership | undefined;
@@ -186,8 +188,20 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   }
 
   async function ping(): Promise<void> {
+    // Nobody waits for it.
+    void replica?.check();
     await storage.ping();
+    watchSaturation();
     await ownership?.check(storage.database());
+  }
+
+  /** A pool that keeps its clients waiting is told before requests run into their time limit. */
+  function watchSaturation(): void {
+    const { saturatedMs, waiting, limit } = storage.database().stats();
+    const isSaturated = saturatedMs >= limits.database.saturatedMs;
+    const reason = `${waiting} wait for one of ${limit} connections`;
+    if (isSaturated) readiness.set('database-pool', 'degraded', reason);
+    else if (readiness.components.has('database-pool')) readiness.set('database-pool', 'ready');
   }
 
   async function startTenants(): Promise<void> {
@@ -270,12 +284,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   };
   const market = marketSubtree(stage, (symbol) => simulatedSource(instruments.get(symbol)!, config.simulator));
   const services = createServices({
-    ...{ stage, storage, registry, readiness, config, version, caughtUp, log, shared },
+    ...{ stage, storage, registry, readiness, config, version, caughtUp, log, shared, replica },
   });
   const { specs, addresses } = gatewaySpecs({ config, limits, services });
 
   const shutdown = platformShutdown({ system, readiness, storage, lock }, limits.shutdown);
   shutdown.addTask('stop-database', 'redis', () => shared.redis?.close());
+  shutdown.addTask('stop-database', 'replica', () => replica?.database.close());
   let stopping: Promise<ShutdownReport> | undefined;
 
   async function stop(reason: string): Promise<ShutdownReport> {

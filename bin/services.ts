@@ -16,6 +16,10 @@ import { findCredential } from '../transports/drivers/postgres-credentials.ts';
 import { getOrder, getSignal, listFills, listLedger, listOrders } from '../transports/drivers/postgres-read-models.ts';
 import { platformMetrics } from '../transports/metrics.ts';
 import type { AccountEntry, HealthReport, Principal, Services, SignalDecision } from '../transports/services.ts';
+import { withTimeout, type Database } from '../transports/drivers/postgres.ts';
+import type { PoolStats } from '../transports/drivers/pool-meter.ts';
+import type { Replica } from '../transports/drivers/postgres-replica.ts';
+import { databaseDesk } from './database-desk.ts';
 import type { Registry } from './registry.ts';
 import type { Shared } from './shared.ts';
 import type { Stage } from './stage.ts';
@@ -30,6 +34,7 @@ export interface ServicesOptions {
   readonly version: string;
   readonly log: Log;
   readonly shared: Shared;
+  readonly replica: Replica | undefined;
   caughtUp(key: { tenantId: number; entityId: number }, seq: number, withinMs: number): Promise<boolean>;
 }
 
@@ -42,13 +47,18 @@ export function createServices({
   version,
   log,
   shared,
+  replica,
   caughtUp,
 }: ServicesOptions): Services {
   const { system, bus, quotes, instruments, limits } = stage;
   const { clock } = system;
   const ask = { timeoutMs: limits.ask.deadlineMs };
   const find = (symbol: string): Instrument | undefined => instruments.get(symbol);
-  const metrics = platformMetrics({ system, readiness, redis: shared.redis && (() => shared.redis!.counts()) });
+  const metrics = platformMetrics({
+    ...{ system, readiness, redis: shared.redis && (() => shared.redis!.counts()) },
+    pools: () => poolStats(storage, replica),
+    replica: replica && (() => replica.state),
+  });
 
   async function findPrincipal(keyHash: Buffer): Promise<Principal | undefined> {
     const found = await findCredential(storage.database(), keyHash);
@@ -57,6 +67,12 @@ export function createServices({
       return undefined;
     const { keyId, role, tenantId, tenantSlug } = found;
     return { subjectId: keyId, role, tenantId: tenantId ?? undefined, tenant: tenantSlug ?? undefined };
+  }
+
+  /** From the replica where there is one that has it. */
+  function report<T>(account: AccountEntry, throughSeq: number, read: (database: Database) => Promise<T>): Promise<T> {
+    const primary = withTimeout(storage.database(), limits.database.requestMs);
+    return replica ? replica.read(primary, account, throughSeq, read) : read(primary);
   }
 
   async function requestSignal(
@@ -111,10 +127,14 @@ export function createServices({
     accountsOf: (principal) => registry.accountsOf(principal),
     findAccount: (principal, account) => registry.findAccount(principal, account),
     history: {
-      orders: (account, query) => listOrders(storage.database(), { ...idsOf(account), ...query }, find),
-      order: (account, orderId) => getOrder(storage.database(), { ...idsOf(account), orderId }, find),
-      fills: (account, query) => listFills(storage.database(), { ...idsOf(account), ...query }, find),
-      ledger: (account, query) => listLedger(storage.database(), { ...idsOf(account), ...query }),
+      orders: (account, query) =>
+        report(account, query.throughSeq, (from) => listOrders(from, { ...idsOf(account), ...query }, find)),
+      order: (account, orderId, throughSeq) =>
+        report(account, throughSeq, (from) => getOrder(from, { ...idsOf(account), orderId }, find)),
+      fills: (account, query) =>
+        report(account, query.throughSeq, (from) => listFills(from, { ...idsOf(account), ...query }, find)),
+      ledger: (account, query) =>
+        report(account, query.throughSeq, (from) => listLedger(from, { ...idsOf(account), ...query })),
       caughtUp: ({ tenantId, accountId }, seq) =>
         caughtUp({ tenantId, entityId: accountId }, seq, limits.http.readYourWritesWaitMs),
     },
@@ -141,19 +161,7 @@ export function createServices({
       return Promise.all(refs.map((ref) => ref.ask({ type: 'get-meter' }, ask)));
     },
     metrics,
-    async database() {
-      const { rows } = await storage.database().query<{ schema: string; tables: number; bytes: number }>(
-        `select n.nspname as schema, count(*)::int as tables, sum(pg_total_relation_size(c.oid))::bigint as bytes
-           from pg_class c join pg_namespace n on n.oid = c.relnamespace
-           where c.relkind = 'r' and (n.nspname = 'platform' or n.nspname like 't\\_%') group by 1 order by 1`,
-      );
-      const migrations = await storage
-        .database()
-        .query(
-          'select schema_name as schema, max(version) as version, count(*)::int as applied from platform.migration group by 1 order by 1',
-        );
-      return { schemas: rows, migrations: migrations.rows };
-    },
+    database: databaseDesk({ storage, replica, system, config, limits: limits.database }),
     audit,
   };
 }
@@ -178,6 +186,14 @@ function health(readiness: Readiness): HealthReport {
   const states = Object.values(checks).map(({ status }) => status);
   const status = states.includes('fail') ? 'fail' : states.includes('warn') ? 'warn' : 'pass';
   return { status, isReady: readiness.isReady, hasStarted: readiness.hasStarted, reasons: readiness.reasons, checks };
+}
+
+/** None while the database is not open. */
+function poolStats(storage: Storage, replica: Replica | undefined): Readonly<Record<string, PoolStats>> {
+  return {
+    ...(storage.isOpen ? { primary: storage.database().stats() } : {}),
+    ...(replica ? { replica: replica.database.stats() } : {}),
+  };
 }
 
 function isRole(role: string): role is Role {

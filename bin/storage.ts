@@ -12,10 +12,12 @@ import {
   type Database,
 } from '../transports/drivers/postgres.ts';
 import type { DatabaseConfig } from '../config/config.ts';
+import { limits } from '../config/limits.ts';
 
 export interface Storage {
   /** Starts or finds the server. May be called again: a server of ours that has died is started anew. @throws what kept it from opening */
   open(): Promise<void>;
+  readonly isOpen: boolean;
   /** @throws DatabaseUnavailable unless open */
   database(): Database;
   /** Always there; throws JournalUnavailable while the server is not. */
@@ -33,8 +35,14 @@ interface Opened {
   readonly journal: PostgresJournal;
 }
 
-export function openStorage(options: { home: string; external: DatabaseConfig | undefined; log: Log }): Storage {
-  const { home, external, log } = options;
+export function openStorage(options: {
+  home: string;
+  external: DatabaseConfig | undefined;
+  log: Log;
+  /** From which on a statement is told as slow. */
+  slowMs?: number;
+}): Storage {
+  const { home, external, log, slowMs = limits.database.slowMs } = options;
   let server: EmbeddedPostgres | undefined;
   let opened: Opened | undefined;
   let opening: Promise<void> = Promise.resolve();
@@ -70,7 +78,7 @@ export function openStorage(options: { home: string; external: DatabaseConfig | 
     const at = await login();
     if (opened && opened.port === at.port) return;
     await close();
-    const database = connectDatabase({ ...at, log });
+    const database = connectDatabase({ ...at, log, slowMs });
     opened = { port: at.port, database, journal: new PostgresJournal(database, log) };
   }
 
@@ -88,6 +96,9 @@ export function openStorage(options: { home: string; external: DatabaseConfig | 
 
   return {
     open: openInTurn,
+    get isOpen() {
+      return opened !== undefined;
+    },
     database: () => current().database,
     journal: {
       append: (batch) => reachable((journal) => journal.append(batch)),

@@ -18,6 +18,8 @@ export interface Config {
   readonly masterKeys: MasterKeysConfig;
   /** Undefined: start the embedded PostgreSQL. */
   readonly database: DatabaseConfig | undefined;
+  /** A standby of `database` that reports are read from; undefined: there is none. */
+  readonly replica: DatabaseConfig | undefined;
   /** Undefined: an in-process stand-in. */
   readonly redis: RedisConfig | undefined;
   /** Undefined: one node. The URL may carry credentials. */
@@ -93,7 +95,7 @@ export function readConfig(environment: Environment): ConfigResult {
     ports: portsAt(read.integer('PORT_OFFSET', { min: 0, max: maxPortOffset }, 0)),
     wsEngine: readWsEngine(read),
     masterKeys: readMasterKeys(read, isProduction),
-    database: readDatabase(read),
+    ...readDatabases(read),
     redis: readRedis(read),
     natsUrl: readNatsUrl(read),
     ai: {
@@ -129,6 +131,16 @@ function readMasterKeys(read: Reader, isProduction: boolean): MasterKeysConfig {
 function isSameKey(one: Secret, other: Secret | undefined): boolean {
   const bytes = decodeMasterKey(one.reveal());
   return bytes !== undefined && other !== undefined && decodeMasterKey(other.reveal())?.equals(bytes) === true;
+}
+
+/** The replica has the name and the logins of its primary. */
+function readDatabases(read: Reader): Pick<Config, 'database' | 'replica'> {
+  const database = readDatabase(read);
+  const host = read.host('DB_REPLICA_HOST');
+  const port = read.port('DB_REPLICA_PORT', 5432);
+  needs(read, 'DB_HOST', ['DB_REPLICA_HOST']);
+  needs(read, 'DB_REPLICA_HOST', ['DB_REPLICA_PORT']);
+  return { database, replica: database && host !== undefined ? { ...database, host, port } : undefined };
 }
 
 function readDatabase(read: Reader): DatabaseConfig | undefined {

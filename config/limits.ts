@@ -126,6 +126,18 @@ export interface Limits {
     /** Pause before the next try to reach the database; it doubles with every failure, up to the second figure. */
     readonly retryFirstMs: number;
     readonly retryMaxMs: number;
+    /** Run of one statement for somebody who waits for an answer; work of the platform itself has 30 s. */
+    readonly requestMs: number;
+    /** From which on a statement is told as slow. */
+    readonly slowMs: number;
+    /** Somebody has been waiting for a connection for so long: the pool is told as saturated. */
+    readonly saturatedMs: number;
+    /** For a connection to the read replica to be made. */
+    readonly replicaConnectMs: number;
+    /** Above it the replica is told as lagging. */
+    readonly replicaMaxLagMs: number;
+    /** How long a replica that did not answer is left alone. */
+    readonly replicaRestMs: number;
   };
   readonly sharedStore: {
     /** Largest value of the cache, and largest message between nodes. */
@@ -225,7 +237,10 @@ export const limits: Limits = {
   projector: { batchCommits: 1_000, queueCommits: 20_000, retryMs: 1_000, dutyShare: 0.3, gatherMs: 100 },
   market: { gapMs: 10_000 },
   ai: { requestsPerProvider: 8, candles: 120 },
-  database: { pingMs: 1_000, retryFirstMs: 100, retryMaxMs: 5_000 },
+  database: {
+    ...{ pingMs: 1_000, retryFirstMs: 100, retryMaxMs: 5_000, requestMs: 4_000, slowMs: 500, saturatedMs: 2_000 },
+    ...{ replicaConnectMs: 500, replicaMaxLagMs: 10_000, replicaRestMs: 5_000 },
+  },
   sharedStore: { valueBytes: 64 * KiB, cacheBytes: 16 * MiB },
   redis: {
     ...{ answerMs: 50, inFlight: 256, probeMs: 1_000, connectMs: 2_000, silentMs: 5_000 },
@@ -287,6 +302,12 @@ export function assertLimits({
   assert(projector.gatherMs < http.readYourWritesWaitMs, 'a list that asks in the meantime is answered in time');
   assert(projector.dutyShare > 0 && projector.dutyShare <= 1, 'the projector works for a share of the time');
   assert(database.retryFirstMs <= database.retryMaxMs, 'pauses before the database is tried again only grow');
+  assert(database.requestMs < ask.deadlineMs, 'a statement is given up before whoever waits for it');
+  assert(database.slowMs < database.requestMs, 'a statement is slow before it is given up');
+  assert(
+    database.replicaConnectMs + database.requestMs < ask.deadlineMs,
+    'a replica that hangs leaves its request time to end',
+  );
   assert(sharedStore.cacheBytes > 2 * sharedStore.valueBytes, 'the largest value fits into the cache with its key');
   assert(redis.answerMs < redis.probeMs, 'one probe of Redis is over before the next');
   assert(redis.silentMs > redis.probeMs, 'a silent Redis is asked again before its connection is given up');

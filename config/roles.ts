@@ -18,6 +18,7 @@ const allowed = {
   'actors:read': ['tenant-admin', 'platform-admin', 'ops', 'auditor'],
   'actors:control': ['platform-admin', 'ops'],
   'services:read': ['platform-admin', 'ops', 'auditor'],
+  'database:read': ['platform-admin', 'ops', 'auditor'],
   'health:read': ['trader', 'tenant-admin', 'platform-admin', 'ops', 'auditor'],
   'metrics:read': ['platform-admin', 'ops', 'auditor'],
 } as const satisfies Readonly<Record<string, readonly Role[]>>;

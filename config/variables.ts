@@ -51,6 +51,8 @@ export const variableGroups: readonly VariableGroup[] = [
       { name: 'DB_NAME', meaning: 'database', default: 'aitrading' },
       { name: 'DB_USER', meaning: 'login', default: 'aitrading' },
       { name: 'DB_PASSWORD', meaning: 'secret' },
+      { name: 'DB_REPLICA_HOST', meaning: 'a standby of it that answers reports; unset is none' },
+      { name: 'DB_REPLICA_PORT', meaning: "the standby's port", default: '5432' },
     ],
   },
   {

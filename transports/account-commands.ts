@@ -117,10 +117,10 @@ export async function whenCaughtUp<Result>(
   services: Pick<Services, 'history'>,
   commands: AccountCommands,
   entry: AccountEntry,
-  read: () => Promise<Result>,
+  read: (throughSeq: number) => Promise<Result>,
 ): Promise<Outcome<Result>> {
   const { seq } = await commands.read(entry);
-  if (await services.history.caughtUp(entry, seq)) return { ok: true, result: await read() };
+  if (await services.history.caughtUp(entry, seq)) return { ok: true, result: await read(seq) };
   return refuse({ code: 'READ_MODEL_BEHIND', retryAfterMs: 1_000 });
 }
 

@@ -2,6 +2,8 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Readiness } from '../runtime/readiness.ts';
 import type { ActorSystem } from '../runtime/system.ts';
+import type { PoolStats } from './drivers/pool-meter.ts';
+import type { ReplicaState } from './drivers/postgres-replica.ts';
 import type { RedisCounts } from './drivers/redis-link.ts';
 
 /** @returns a function that gives the text of /metrics */
@@ -9,11 +11,15 @@ export function platformMetrics({
   system,
   readiness,
   redis,
+  pools,
+  replica,
 }: {
   system: ActorSystem;
   readiness: Readiness;
   /** Undefined without one. */
   redis?: (() => RedisCounts) | undefined;
+  pools?: () => Readonly<Record<string, PoolStats>>;
+  replica?: (() => ReplicaState) | undefined;
 }): () => Promise<string> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -31,10 +37,14 @@ export function platformMetrics({
   const restarts = gauge(registry, 'aitrading_actor_restarts', 'Restarts since the start, by kind of actor.', ['kind']);
   const deadLetters = gauge(registry, 'aitrading_dead_letters', 'Messages that nobody handled, since the start.', []);
   const ready = gauge(registry, 'aitrading_component_ready', '1 where a component is ready.', ['component']);
-  const showRedis = redis && redisMetrics(registry, redis);
+  const shows = [
+    redis && redisMetrics(registry, redis),
+    pools && poolMetrics(registry, pools),
+    replica && replicaMetrics(registry, replica),
+  ];
 
   return async () => {
-    showRedis?.();
+    for (const show of shows) show?.();
     for (const metric of [actors, depth, handled, dropped, restarts, ready]) metric.reset();
     for (const { kind, status, mailbox, handled: messages, restarts: times } of system.inspect()) {
       actors.inc({ kind, status });
@@ -63,6 +73,55 @@ function redisMetrics(registry: Registry, counts: () => RedisCounts): () => void
     failures.set(now.failures);
     fallbacks.set(now.fallbacks);
     openings.set(now.breakerOpenings);
+  };
+}
+
+/** @returns what brings them up to date */
+function poolMetrics(registry: Registry, pools: () => Readonly<Record<string, PoolStats>>): () => void {
+  const of = (name: string, help: string) => gauge(registry, `aitrading_db_pool_${name}`, help, ['pool']);
+  const gauges = {
+    limit: of('connections_max', 'Connections that the pool may have.'),
+    open: of('connections_open', 'Connections that it has.'),
+    idle: of('connections_idle', 'Of these, not in use.'),
+    waiting: of('waiting', 'Who waits for a connection.'),
+    saturation: of('saturation', 'Share of the connections in use, 0 to 1; 1 while somebody waits.'),
+    acquired: of('acquired', 'Connections handed out since the start.'),
+    acquireTimeouts: of('acquire_timeouts', 'Times that none was to be had, since the start.'),
+    statements: of('statements', 'Statements since the start.'),
+    statementTimeouts: of('statement_timeouts', 'Of these, ended for taking too long.'),
+    retries: of('retries', 'Reads done again after their connection was lost, since the start.'),
+  };
+  const acquireSeconds = gauge(
+    registry,
+    'aitrading_db_pool_acquire_seconds',
+    'How long it took to get a connection, of the latest 512.',
+    ['pool', 'quantile'],
+  );
+  return () => {
+    for (const [pool, stats] of Object.entries(pools())) {
+      for (const [name, metric] of Object.entries(gauges)) metric.set({ pool }, stats[name as keyof typeof gauges]);
+      for (const [quantile, ms] of [
+        ['0.5', stats.acquireP50Ms],
+        ['0.99', stats.acquireP99Ms],
+      ] as const) {
+        if (ms !== null) acquireSeconds.set({ pool, quantile }, ms / 1_000);
+      }
+    }
+  };
+}
+
+/** @returns what brings them up to date */
+function replicaMetrics(registry: Registry, state: () => ReplicaState): () => void {
+  const isUsed = gauge(registry, 'aitrading_db_replica_used', '1 while reports may come from the read replica.', []);
+  const lag = gauge(registry, 'aitrading_db_replica_lag_seconds', 'Between a commit and its replay there.', []);
+  const reports = gauge(registry, 'aitrading_db_replica_reports', 'Reports since the start, by what became of them.', [
+    'outcome',
+  ]);
+  return () => {
+    const now = state();
+    isUsed.set(now.isUsed ? 1 : 0);
+    if (now.lagMs !== null) lag.set(now.lagMs / 1_000);
+    for (const outcome of ['served', 'behind', 'failed'] as const) reports.set({ outcome }, now[outcome]);
   };
 }
 

@@ -26,6 +26,7 @@ export type Action =
   | 'signals:write'
   | 'actors:read'
   | 'services:read'
+  | 'database:read'
   | 'health:read'
   | 'metrics:read';
 
@@ -51,15 +52,35 @@ export interface Page<Item> {
   readonly nextCursor?: string;
 }
 
+export interface HistoryQuery {
+  readonly limit: number;
+  readonly cursor?: string;
+  /** What is read has to hold the account's journal up to here. */
+  readonly throughSeq: number;
+}
+
 /** Rows of the read models, as JSON that goes out as it is: decimal text, RFC 3339 times. */
 export interface History {
-  orders(account: AccountEntry, query: { state?: string; limit: number; cursor?: string }): Promise<Page<object>>;
+  orders(account: AccountEntry, query: HistoryQuery & { readonly state?: string }): Promise<Page<object>>;
   /** With its full event history. */
-  order(account: AccountEntry, orderId: string): Promise<object | undefined>;
-  fills(account: AccountEntry, query: { limit: number; cursor?: string }): Promise<Page<object>>;
-  ledger(account: AccountEntry, query: { limit: number; cursor?: string }): Promise<Page<object>>;
+  order(account: AccountEntry, orderId: string, throughSeq: number): Promise<object | undefined>;
+  fills(account: AccountEntry, query: HistoryQuery): Promise<Page<object>>;
+  ledger(account: AccountEntry, query: HistoryQuery): Promise<Page<object>>;
   /** Waits until the read models hold the account's journal up to `seq`; false after the time that the limits give. */
   caughtUp(account: AccountEntry, seq: number): Promise<boolean>;
+}
+
+/** How the database is, as JSON that goes out as it is. All of it fails with a Retryable while the database is away. */
+export interface DatabaseDesk {
+  overview(): Promise<object>;
+  pools(): Promise<object>;
+  schemas(page: { limit: number; cursor?: string }): Promise<Page<object>>;
+  /** @param tenant absent: the platform's own tables; undefined is answered for a tenant that is not there */
+  tables(tenant: string | undefined, page: { limit: number; cursor?: string }): Promise<Page<object> | undefined>;
+  migrations(): Promise<object>;
+  backups(): Promise<object>;
+  replication(): Promise<object>;
+  slowQueries(): Promise<object>;
 }
 
 export type ComponentStatus = 'pass' | 'warn' | 'fail';
@@ -136,7 +157,7 @@ export interface Services {
   aiProviders(principal: Principal): Promise<readonly object[]>;
   /** Numbers of the platform for /metrics, in prom-client's text format. */
   metrics(): Promise<string>;
-  database(): Promise<object>;
+  readonly database: DatabaseDesk;
   audit(entry: {
     tenantId: number | undefined;
     subject: string;

@@ -43,6 +43,8 @@ const complete: Readonly<Record<string, string>> = {
   DB_NAME: 'trading',
   DB_USER: 'platform',
   DB_PASSWORD: 'secret-db',
+  DB_REPLICA_HOST: 'standby.internal',
+  DB_REPLICA_PORT: '6433',
   REDIS_HOST: 'cache.internal',
   REDIS_PORT: '6380',
   REDIS_PASSWORD: 'secret-redis',
@@ -77,6 +79,7 @@ test('an empty environment gives a platform that runs by itself', () => {
     wsEngine: 'auto',
     masterKeys: { current: undefined, previous: undefined },
     database: undefined,
+    replica: undefined,
     redis: undefined,
     natsUrl: undefined,
     ai: { openai: undefined, anthropic: undefined, google: undefined, ollamaUrl: undefined },
@@ -98,6 +101,7 @@ test('every variable of the table is read', () => {
     ports: { api: 3101, analytics: 9200 },
     wsEngine: 'ws',
     database: { host: 'db.internal', port: 6432, name: 'trading', user: 'platform' },
+    replica: { host: 'standby.internal', port: 6433, name: 'trading', user: 'platform' },
     redis: { host: 'cache.internal', port: 6380 },
     ai: {
       openai: { baseUrl: 'http://proxy.internal/v1' },
@@ -130,6 +134,7 @@ test.each(variables.filter((variable) => variable.default !== undefined))(
   ({ name, default: value }) => {
     const base: Record<string, string> = {
       DB_HOST: 'db',
+      DB_REPLICA_HOST: 'standby',
       MASTER_KEY: complete['MASTER_KEY']!,
       REDIS_HOST: 'cache',
       MIDTRANS_SERVER_KEY: 's',

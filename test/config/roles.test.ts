@@ -21,9 +21,9 @@ const matrix = {
     'actors:read',
     'health:read',
   ],
-  'platform-admin': ['actors:read', 'actors:control', 'services:read', 'health:read', 'metrics:read'],
-  ops: ['actors:read', 'actors:control', 'services:read', 'health:read', 'metrics:read'],
-  auditor: ['accounts:read', 'actors:read', 'services:read', 'health:read', 'metrics:read'],
+  'platform-admin': ['actors:read', 'actors:control', 'services:read', 'database:read', 'health:read', 'metrics:read'],
+  ops: ['actors:read', 'actors:control', 'services:read', 'database:read', 'health:read', 'metrics:read'],
+  auditor: ['accounts:read', 'actors:read', 'services:read', 'database:read', 'health:read', 'metrics:read'],
 } as const;
 
 test.each(roles)('a %s may do what the table says and nothing else', (role) => {

@@ -128,7 +128,9 @@ class Rig {
   #current(): Database {
     return {
       query: (text, values) => this.#pool.query(text, values),
-      transaction: (work) => this.#pool.transaction(work),
+      transaction: (work, options) => this.#pool.transaction(work, options),
+      stats: () => this.#pool.stats(),
+      slowStatements: () => this.#pool.slowStatements(),
       checkHealth: () => this.#pool.checkHealth(),
       connect: (options) => this.#pool.connect(options),
       close: async () => {},

@@ -28,9 +28,12 @@ export function pageOf<Row>(
   return { items, nextCursor: Buffer.from(JSON.stringify(place(last))).toString('base64url') };
 }
 
-export function readCursor(cursor: string | undefined, list: 'o'): [number, string] | [];
+/** What tells the cursors of one list from those of another: orders, rows by seq, schemas, tables. */
+type List = 'o' | 's' | 'd' | 't';
+
+export function readCursor(cursor: string | undefined, list: 'o' | 'd' | 't'): [number, string] | [];
 export function readCursor(cursor: string | undefined, list: 's'): [number, number] | [];
-export function readCursor(cursor: string | undefined, list: 'o' | 's'): [number, unknown] | [] {
+export function readCursor(cursor: string | undefined, list: List): [number, unknown] | [] {
   if (cursor === undefined) return [];
   let parsed: unknown;
   try {
@@ -39,7 +42,7 @@ export function readCursor(cursor: string | undefined, list: 'o' | 's'): [number
     throw new InvalidCursor();
   }
   const [kind, first, second, ...rest] = Array.isArray(parsed) ? (parsed as unknown[]) : [];
-  const isSecond = list === 'o' ? typeof second === 'string' && !second.includes('\0') : isSmallInteger(second);
+  const isSecond = list === 's' ? isSmallInteger(second) : typeof second === 'string' && !second.includes('\0');
   if (kind !== list || !Number.isSafeInteger(first) || !isSecond || rest.length > 0) throw new InvalidCursor();
   return [first as number, second];
 }

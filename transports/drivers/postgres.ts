@@ -3,6 +3,7 @@ import assert from 'node:assert';
 import pg from 'pg';
 import type { Log } from '../../runtime/actor.ts';
 import { Retryable, Terminal } from '../../runtime/errors.ts';
+import { PoolMeter, type PoolStats, type SlowStatement } from './pool-meter.ts';
 
 export interface ConnectionOptions {
   readonly host: string;
@@ -20,6 +21,8 @@ export interface DatabaseOptions extends ConnectionOptions {
   readonly connectTimeoutMs?: number;
   /** Run of one statement at most; 30,000 where absent. */
   readonly statementTimeoutMs?: number;
+  /** From which on a statement is told as slow; 1,000 where absent. */
+  readonly slowMs?: number;
 }
 
 export interface QueryResult<Row> {
@@ -39,9 +42,19 @@ export interface Queryable {
   ): Promise<QueryResult<Row>>;
 }
 
+export interface TransactionOptions {
+  /** It changes nothing, so it may be done again: once, where its connection was lost. */
+  readonly isRepeatable?: boolean;
+  /** Run of one of its statements at most; absent: that of the pool. */
+  readonly timeoutMs?: number;
+}
+
 export interface Database extends Queryable {
   /** Commits when `work` returns and rolls back when it throws. */
-  transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
+  transaction<T>(work: (transaction: Queryable) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  stats(): PoolStats;
+  /** Newest first; a bounded number of them. */
+  slowStatements(): readonly SlowStatement[];
   /** Passes when a connection can be had and a function in plpgsql runs (a half-done upgrade of the server breaks that first). */
   checkHealth(): Promise<void>;
   /**
@@ -81,11 +94,9 @@ export class DurabilityOff extends Terminal {
 
 /** Connects when it is first used; nothing is tried here. */
 export function connectDatabase(options: DatabaseOptions): Database {
-  const pool = new pg.Pool({
-    ...clientOptions(options),
-    max: options.poolSize ?? 10,
-    idleTimeoutMillis: 30_000,
-  });
+  const { poolSize = 10, slowMs = 1_000 } = options;
+  const pool = new pg.Pool({ ...clientOptions(options), max: poolSize, idleTimeoutMillis: 30_000 });
+  const meter = new PoolMeter(slowMs);
   let closed: Promise<void> | undefined;
   // A connection that breaks while idle has no query to fail: without a handler it would end the process.
   pool.on('error', (error) => {
@@ -94,10 +105,25 @@ export function connectDatabase(options: DatabaseOptions): Database {
   });
   pool.on('connect', (client) => client.on('error', () => {}));
 
-  const lend = async <T>(work: (connection: Queryable) => Promise<T>): Promise<T> => {
+  async function acquire(): Promise<pg.PoolClient> {
     if (closed) throw new DatabaseUnavailable(new Error('it is closed'));
-    const client = await pool.connect().catch(rethrow);
-    return work(on(client)).then(
+    const fromMs = performance.now();
+    const told = (isOk: boolean): void => meter.onAcquire(performance.now() - fromMs, isOk, pool.waitingCount > 0);
+    const asked = pool.connect();
+    if (pool.waitingCount > 0) meter.onWait();
+    try {
+      const client = await asked;
+      told(true);
+      return client;
+    } catch (error) {
+      told(false);
+      return rethrow(error);
+    }
+  }
+
+  async function lend<T>(work: (connection: Queryable) => Promise<T>): Promise<T> {
+    const client = await acquire();
+    return work(on(client, meter)).then(
       (result) => {
         client.release();
         return result;
@@ -107,10 +133,30 @@ export function connectDatabase(options: DatabaseOptions): Database {
         throw error;
       },
     );
-  };
+  }
+
+  async function transaction<T>(
+    work: (transaction: Queryable) => Promise<T>,
+    { isRepeatable = false, timeoutMs }: TransactionOptions = {},
+  ): Promise<T> {
+    const begin = beginText(timeoutMs);
+    const once = () => lend((connection) => inTransaction(connection, work, begin));
+    if (!isRepeatable) return once();
+    return once().catch((error: unknown) => {
+      if (!isLostConnection(error)) throw error;
+      meter.onRetry();
+      return once();
+    });
+  }
+
   return {
     query: (text, values) => lend((connection) => connection.query(text, values)),
-    transaction: (work) => lend((connection) => inTransaction(connection, work, beginBounded)),
+    transaction,
+    stats: () => {
+      const { totalCount: open, idleCount: idle, waitingCount: waiting } = pool;
+      return meter.stats({ limit: poolSize, open, idle, waiting });
+    },
+    slowStatements: () => meter.slow,
     checkHealth: async () => {
       await lend((connection) => connection.query(`do language plpgsql $$ begin perform 1; end $$`));
     },
@@ -119,11 +165,30 @@ export function connectDatabase(options: DatabaseOptions): Database {
   };
 }
 
+/** The same database, where a transaction's statements run no longer than this unless it says otherwise. */
+export function withTimeout(database: Database, timeoutMs: number): Database {
+  return {
+    ...database,
+    transaction: (work, options) => database.transaction(work, { timeoutMs, ...options }),
+  };
+}
+
+/** A connection that broke, or a server that went: not one that had no time or no room, which it would have no more of the next time. */
+function isLostConnection(error: unknown): boolean {
+  if (!(error instanceof DatabaseUnavailable)) return false;
+  const { code, message = '' } = error.cause as { code?: string; message?: string };
+  if (code !== undefined) return /^(08...|57P0[12]|ECONNRESET|EPIPE)$/.test(code);
+  return message.startsWith('Connection terminated');
+}
+
 /**
  * A client that vanishes without a word leaves its transaction open, and its locks would be waited for until TCP gives up.
  * No work over a pool pauses for so long between two statements.
  */
-const beginBounded = `begin; set local idle_in_transaction_session_timeout = '5s'`;
+function beginText(timeoutMs: number | undefined): string {
+  const limit = timeoutMs === undefined ? '' : `; set local statement_timeout = ${Math.ceil(timeoutMs)}`;
+  return `begin; set local idle_in_transaction_session_timeout = '5s'${limit}`;
+}
 
 /** BEGIN, work, COMMIT; ROLLBACK when the work throws. */
 export async function inTransaction<T>(
@@ -180,10 +245,15 @@ export function isConnectionClass(error: unknown): boolean {
   return typeof message === 'string' && /connection|timeout|not queryable/i.test(message);
 }
 
-function on(client: pg.ClientBase): Queryable {
+function on(client: pg.ClientBase, meter?: PoolMeter): Queryable {
   return {
     query: async <Row extends object>(text: string, values?: readonly unknown[]) => {
-      const result = await client.query<Row>(text, values as unknown[] | undefined).catch(rethrow);
+      const fromMs = performance.now();
+      const result = await client.query<Row>(text, values as unknown[] | undefined).catch((error: unknown) => {
+        meter?.onStatement(text, performance.now() - fromMs, error);
+        return rethrow(error);
+      });
+      meter?.onStatement(text, performance.now() - fromMs);
       return { rows: result.rows, rowCount: result.rowCount ?? 0, command: result.command };
     },
   };

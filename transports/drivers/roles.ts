@@ -11,10 +11,14 @@ export function asTenant<T>(
   tenantId: number,
   work: (transaction: Queryable) => Promise<T>,
 ): Promise<T> {
-  return database.transaction(async (transaction) => {
-    await actAs(transaction, tenantRole(tenantId));
-    return work(transaction);
-  });
+  // The role may only read, so what is lost with a connection may be done again.
+  return database.transaction(
+    async (transaction) => {
+      await actAs(transaction, tenantRole(tenantId));
+      return work(transaction);
+    },
+    { isRepeatable: true },
+  );
 }
 
 /** Until the end of the transaction, which there must be: outside of one the server would only warn, and go on with all rights. */

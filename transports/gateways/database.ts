@@ -1,12 +1,7 @@
 /** 8008: how the database is, for those who run it. */
 import { createGateway, type Gateway, type GatewayContext } from './gateway.ts';
+import { databaseRoutes } from './routes/database.ts';
 
 export function databaseGateway(context: GatewayContext): Promise<Gateway> {
-  return createGateway(context, {
-    service: 'database',
-    routes(app) {
-      const schema = { tags: ['database'], summary: 'Schemas, migrations and pools' };
-      app.get('/api/v1/database', { schema, config: { action: 'services:read' } }, () => context.services.database());
-    },
-  });
+  return createGateway(context, { service: 'database', routes: (app) => databaseRoutes(app, context) });
 }

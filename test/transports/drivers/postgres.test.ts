@@ -6,8 +6,10 @@ import {
   DatabaseUnavailable,
   DurabilityOff,
   inTransaction,
+  withTimeout,
   type Database,
   type DatabaseOptions,
+  type Queryable,
 } from '../../../transports/drivers/postgres.ts';
 import { usePostgres } from '../../support/postgres.ts';
 import { openProxy } from '../../support/proxy.ts';
@@ -196,4 +198,85 @@ test('a transaction whose client has vanished does not keep its locks', async ()
     transaction.query<{ limit: string }>(`select current_setting('idle_in_transaction_session_timeout') as limit`),
   );
   expect(rows).toEqual([{ limit: '5s' }]);
+});
+
+describe('a pool', () => {
+  test('tells how busy it is, and for how long somebody has been waiting', async () => {
+    const pool = open({ poolSize: 1 });
+    await pool.query('select 1');
+    expect(pool.stats()).toMatchObject({
+      limit: 1,
+      open: 1,
+      idle: 1,
+      waiting: 0,
+      saturation: 0,
+      saturatedMs: 0,
+      acquired: 1,
+    });
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+    const holding = pool.transaction(() => held);
+    const waiting = pool.query('select 1');
+    await vi.waitFor(() => expect(pool.stats().saturatedMs).toBeGreaterThan(0));
+    expect(pool.stats()).toMatchObject({ idle: 0, waiting: 1, saturation: 1 });
+    letGo();
+    await Promise.all([holding, waiting]);
+    expect(pool.stats()).toMatchObject({ waiting: 0, saturation: 0, saturatedMs: 0, acquireTimeouts: 0 });
+  });
+
+  test('counts who got no connection in time', async () => {
+    const pool = open({ poolSize: 1, connectTimeoutMs: 50 });
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+    const holding = pool.transaction(() => held);
+    await expect(pool.query('select 1')).rejects.toMatchObject(unavailable);
+    expect(pool.stats().acquireTimeouts).toBe(1);
+    letGo();
+    await holding;
+  });
+
+  test('counts statements that were ended for taking too long', async () => {
+    const pool = withTimeout(open({}), 50);
+    await expect(pool.transaction((transaction) => transaction.query('select pg_sleep(5)'))).rejects.toMatchObject(
+      unavailable,
+    );
+    expect(pool.stats()).toMatchObject({ statementTimeouts: 1, retries: 0 });
+  });
+});
+
+describe('a connection that is lost', () => {
+  const throughProxy = async () => {
+    const proxy = await openProxy('127.0.0.1', postgres.server.port);
+    return { proxy, pool: open({ port: proxy.port, poolSize: 2 }) };
+  };
+
+  test('is no loss to a transaction that only reads: it is done again, once', async () => {
+    const { proxy, pool } = await throughProxy();
+    let runs = 0;
+    const read = (transaction: Queryable) => {
+      runs += 1;
+      if (runs === 1) proxy.cut();
+      return transaction.query('select 7 as seven');
+    };
+    expect((await pool.transaction(read, { isRepeatable: true })).rows).toEqual([{ seven: 7 }]);
+    expect([runs, pool.stats().retries]).toEqual([2, 1]);
+    runs = 0;
+    const cutAlways = async (transaction: Queryable) => {
+      runs += 1;
+      proxy.cut();
+      return transaction.query('select 7 as seven');
+    };
+    await expect(pool.transaction(cutAlways, { isRepeatable: true })).rejects.toMatchObject(unavailable);
+    expect(runs).toBe(2);
+  });
+
+  test('ends a transaction that writes: nobody knows what became of it', async () => {
+    const { proxy, pool } = await throughProxy();
+    let runs = 0;
+    const write = async (transaction: Queryable) => {
+      runs += 1;
+      proxy.cut();
+      return transaction.query('insert into item values (901)');
+    };
+    await expect(pool.transaction(write)).rejects.toMatchObject(unavailable);
+    expect([runs, pool.stats().retries]).toEqual([1, 0]);
+  });
 });

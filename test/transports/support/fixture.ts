@@ -11,6 +11,7 @@ import type { ActorDetail } from '../../../runtime/inspection.ts';
 import { isWithin } from '../../../runtime/path.ts';
 import type { ActorRef } from '../../../runtime/ref.ts';
 import { hashApiKey, newApiKey } from '../../../transports/api-key.ts';
+import { DatabaseUnavailable } from '../../../transports/drivers/postgres.ts';
 import { memoryStore } from '../../../transports/drivers/memory-store.ts';
 import {
   gatewayContext,
@@ -133,7 +134,18 @@ export function fixture(
     findSignal: async () => undefined,
     aiProviders: async () => [],
     metrics: async () => 'up 1\n',
-    database: async () => ({ migrations: 1 }),
+    database: {
+      overview: async () => ({ kind: 'embedded' }),
+      pools: async () => ({ items: [] }),
+      schemas: async (page) => ({ items: [page] }),
+      tables: async (tenant, page) => (tenant === 'nobody' ? undefined : { items: [{ tenant, ...page }] }),
+      migrations: async () => ({ pending: [] }),
+      backups: async () => ({ items: [] }),
+      replication: async () => ({ standbys: [] }),
+      slowQueries: async () => {
+        throw new DatabaseUnavailable(new Error('gone'));
+      },
+    },
     audit: () => {},
   };
   const context = gatewayContext({

@@ -48,13 +48,17 @@ export function accountRoutes(app: App, context: GatewayContext): void {
     '/api/v1/accounts/:account/fills',
     { config, schema: { tags, summary: 'Fills, newest first', ...history } },
     (request, reply) =>
-      sendHistory(context, request, reply, (entry) => services.history.fills(entry, pageOf(request.query))),
+      sendHistory(context, request, reply, (entry, throughSeq) =>
+        services.history.fills(entry, { ...pageOf(request.query), throughSeq }),
+      ),
   );
 
   app.get(
     '/api/v1/accounts/:account/ledger',
     { config, schema: { tags, summary: 'Changes of the balance, newest first', ...history } },
     (request, reply) =>
-      sendHistory(context, request, reply, (entry) => services.history.ledger(entry, pageOf(request.query))),
+      sendHistory(context, request, reply, (entry, throughSeq) =>
+        services.history.ledger(entry, { ...pageOf(request.query), throughSeq }),
+      ),
   );
 }

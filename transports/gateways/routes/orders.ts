@@ -56,7 +56,9 @@ export function orderRoutes(app: App, context: GatewayContext): void {
     (request, reply) => {
       const { state } = request.query;
       const query = { ...pageOf(request.query), ...(state === undefined ? {} : { state }) };
-      return sendHistory(context, request, reply, (entry) => services.history.orders(entry, query));
+      return sendHistory(context, request, reply, (entry, throughSeq) =>
+        services.history.orders(entry, { ...query, throughSeq }),
+      );
     },
   );
 
@@ -70,7 +72,9 @@ export function orderRoutes(app: App, context: GatewayContext): void {
       const { account, orderId } = request.params;
       const entry = findAccount(services, request, account);
       if (!entry) return sendNotFound(reply, `account ${account}`);
-      const outcome = await whenCaughtUp(services, commands, entry, () => services.history.order(entry, orderId));
+      const outcome = await whenCaughtUp(services, commands, entry, (seq) =>
+        services.history.order(entry, orderId, seq),
+      );
       if (!outcome.ok) return sendProblem(reply, outcome.problem);
       return outcome.result ?? sendNotFound(reply, `order ${orderId}`);
     },

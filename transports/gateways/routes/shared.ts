@@ -45,10 +45,10 @@ export async function sendHistory(
   context: GatewayContext,
   request: FastifyRequest,
   reply: FastifyReply,
-  read: (entry: AccountEntry) => Promise<Page<object>>,
+  read: (entry: AccountEntry, throughSeq: number) => Promise<Page<object>>,
 ): Promise<FastifyReply> {
   const { account } = request.params as z.output<typeof accountParams>;
   const entry = findAccount(context.services, request, account);
   if (!entry) return sendNotFound(reply, `account ${account}`);
-  return sendOutcome(reply, await whenCaughtUp(context.services, context.commands, entry, () => read(entry)));
+  return sendOutcome(reply, await whenCaughtUp(context.services, context.commands, entry, (seq) => read(entry, seq)));
 }
