@@ -12,14 +12,16 @@ import type { EventBus } from '../runtime/event-bus.ts';
 import type { EntityKey, JournalRow } from '../runtime/journal.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import type { SnapshotPolicy } from '../runtime/snapshots.ts';
-import type { BrokerSessionMessage, Outstanding } from './broker-session.ts';
-import { commandId, decide, digest, emptyAccount, evolve, type Account, type Facts } from './trading/account.ts';
+import type { BrokerSessionMessage } from './broker-session.ts';
+import { decide, emptyAccount, evolve, type Account, type Facts } from './trading/account.ts';
+import { commandId, digest } from './trading/command-identity.ts';
+import type { AccountBoard } from './trading/account-board.ts';
 import { ACCOUNT_SNAPSHOT_VERSION, decodeAccount, encodeAccount } from './trading/account-snapshot.ts';
 import { decodePayload, encodeEvent, encodePayload } from './trading/codec.ts';
 import type { AccountCommand, AccountReply } from './trading/commands.ts';
 import { channelOf, type AccountCommit, type AccountEvent, type PublishedEvent } from './trading/events.ts';
 import type { Instrument } from './trading/instrument.ts';
-import { orderToPlace, pendingCancels, workingOrders } from './trading/reconcile.ts';
+import { orderToPlace } from './trading/reconcile.ts';
 import { commitsOf, type PlatformTopics } from './trading/topics.ts';
 
 export type TradingAccountMessage = EventSourcedMessage<Account, AccountCommand, AccountReply>;
@@ -52,6 +54,8 @@ export interface TradingAccountSpec {
   nowMicros(): number;
   /** The account's broker session. */
   session(): ActorRef<BrokerSessionMessage> | undefined;
+  /** Told of every durable state. */
+  readonly board?: AccountBoard;
   readonly limits: EventSourcedLimits;
   /** Absent: all of the journal is read at each start. */
   readonly snapshots?: Pick<SnapshotPolicy<Account>, 'store' | 'everyRows' | 'deadlineMs'>;
@@ -94,24 +98,29 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
         events,
       };
       const session = spec.session();
+      spec.board?.set({ tenantId, tenant, accountId, account, state: commit.after });
+      const traced = traceId === undefined ? {} : { traceId };
       for (const event of commit.events) {
-        if (event.type === 'order-submitted')
-          session?.tell({ type: 'place', order: orderToPlace(event) }, traceId === undefined ? {} : { traceId });
-        else if (event.type === 'order-pending-cancel')
-          session?.tell({ type: 'cancel', orderId: event.orderId }, { control: true });
-        else if (event.type === 'order-report-quarantined')
-          context.log.error(
-            { tenant, account, seq, ...event },
-            'the broker reported what cannot be: it is kept without effect',
-          );
+        if (event.type === 'order-submitted') {
+          if (event.source !== 'external') session?.tell({ type: 'place', order: orderToPlace(event) }, traced);
+        } else if (event.type === 'order-pending-update') {
+          const { orderId, requestId, change } = event;
+          session?.tell({ type: 'amend', orderId, requestId, change }, traced);
+        } else if (event.type === 'order-pending-cancel') {
+          session?.tell({ type: 'cancel', orderId: event.orderId, requestId: `c${seq}` }, { control: true });
+        } else {
+          const alarm = alarms.get(event.type);
+          if (alarm) context.log[alarm.level]({ tenant, account, seq, ...event }, alarm.text);
+        }
       }
       spec.bus.publish(topic, told);
       spec.bus.publish('commits', told);
     },
 
-    // What was on its way when the last incarnation ended is placed again: brokers know an order by its id.
+    // A session that could not learn what to hand over to its broker can now.
     onLoaded(state) {
-      if (state.orders.size > 0) spec.session()?.tell({ type: 'resume', ...outstanding(state) }, { control: true });
+      spec.board?.set({ tenantId, tenant, accountId, account, state });
+      if (state.orders.size + state.positions.size > 0) spec.session()?.tell({ type: 'loaded' }, { control: true });
     },
 
     inspect: (state) => ({
@@ -122,6 +131,17 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
     ...(spec.snapshots && { snapshots: { ...accountText, ...spec.snapshots } }),
   });
 }
+
+/** What an operator should hear of. */
+const alarms: ReadonlyMap<AccountEvent['type'], { readonly level: 'warn' | 'error'; readonly text: string }> = new Map([
+  [
+    'order-report-quarantined',
+    { level: 'error', text: 'the broker reported what cannot be: it is kept without effect' },
+  ],
+  ['trading-blocked', { level: 'error', text: 'nothing more may be opened' }],
+  ['margin-called', { level: 'warn', text: 'the margin is short' }],
+  ['stopped-out', { level: 'warn', text: 'positions are closed for want of margin' }],
+]);
 
 const accountText = { version: ACCOUNT_SNAPSHOT_VERSION, encode: encodeAccount, decode: decodeAccount };
 
@@ -138,9 +158,4 @@ export function numbered(
     last[channel] += 1;
     return { channel, sequence: last[channel], event, json: encoded[i]! };
   });
-}
-
-/** What a broker may not have heard of yet: orders to place, and others to withdraw. */
-export function outstanding(account: Account): Outstanding {
-  return { orders: workingOrders(account), cancels: pendingCancels(account) };
 }

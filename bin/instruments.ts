@@ -1,6 +1,7 @@
 /** The configured instruments as the rules want them: decimal text → scaled integers, crosses linked to their legs. */
 import { linkCrosses, type SimulatedInstrument } from '../actors/market/simulator.ts';
-import { parseScaled, PRICE_SCALE, QUANTITY_SCALE } from '../actors/trading/money.ts';
+import { instrumentFrom } from '../actors/trading/instrument.ts';
+import { parseScaled, PRICE_SCALE } from '../actors/trading/money.ts';
 import { instruments, type InstrumentConfig } from '../config/instruments.ts';
 
 /** By symbol, in the order of the configuration. */
@@ -10,12 +11,7 @@ export function tradedInstruments(): ReadonlyMap<string, SimulatedInstrument> {
 
 function fromConfig({ simulator, ...terms }: InstrumentConfig): SimulatedInstrument {
   return {
-    ...terms,
-    tickSize: scaled(terms.tickSize, PRICE_SCALE),
-    contractSize: scaled(terms.contractSize, 0),
-    minQuantity: scaled(terms.minQuantity, QUANTITY_SCALE),
-    maxQuantity: scaled(terms.maxQuantity, QUANTITY_SCALE),
-    quantityStep: scaled(terms.quantityStep, QUANTITY_SCALE),
+    ...instrumentFrom(terms),
     referencePrice: scaled(simulator.referencePrice, PRICE_SCALE),
     typicalSpreadTicks: simulator.typicalSpreadTicks,
     dailyVolatility: simulator.dailyVolatility,

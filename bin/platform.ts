@@ -26,6 +26,11 @@ import { operations } from '../supervisors/operations.ts';
 import { platform as platformTree } from '../supervisors/platform.ts';
 import { storage as storageTree } from '../supervisors/storage.ts';
 import { tenants as tenantsTree, tenantsPath } from '../supervisors/tenants.ts';
+import { AccountBoard } from '../actors/trading/account-board.ts';
+import { KillSwitchBoard } from '../actors/trading/kill-switch.ts';
+import type { KillSwitchesMessage } from '../actors/kill-switches.ts';
+import { listLatched } from '../transports/drivers/postgres-kill-switches.ts';
+import { killSwitchesPath, riskActors } from './risk.ts';
 import { openReplica } from './replica.ts';
 import { openShared } from './shared.ts';
 import { checkRights } from '../transports/drivers/roles-check.ts';
@@ -109,6 +114,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const caughtUp = (key: { tenantId: number; entityId: number }, seq: number, withinMs: number): Promise<boolean> =>
     projectorRef().ask({ type: 'wait-for', key, seq, withinMs }, { timeoutMs: withinMs + 1_000 });
 
+  const accounts = new AccountBoard();
+  const killSwitches = new KillSwitchBoard();
   const stage: Stage = {
     ...{
       system,
@@ -121,6 +128,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       limits,
       risk: config.risk,
       guard: aiGuard,
+      accounts,
+      killSwitches,
     },
     marketEpoch: clock.wallMicros().toString(36),
     epochOf: (slot) => ownership?.epochOf(slot),
@@ -169,6 +178,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         if (config.isProduction) return;
         const masters = await openMasterKeysOf(storage.database(), config.masterKeys, home);
         await seedDemo(storage, home, seeded, masters);
+      },
+    },
+    {
+      doing: 'reading the kill switches',
+      run: async () => {
+        for (const latched of await listLatched(storage.database())) killSwitches.latch(latched);
       },
     },
     { doing: 'starting the tenants', run: startTenants },
@@ -256,6 +271,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         .map(({ account }) => system.find<TradingAccountMessage>(accountPath(tenant, account)));
       await Promise.all(refs.map(async (ref) => ref && replayed(ref)));
     }
+    // Orders that were working when a switch was thrown are withdrawn, also where the node died on the way.
+    system.find<KillSwitchesMessage>(killSwitchesPath)?.tell({ type: 'apply' });
     readiness.set('platform', 'ready');
   }
 
@@ -305,6 +322,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     ...{ market, tenants: tenantsTree() },
     operations: operations([
       auditSpec(tenantServices.writeAudit, limits),
+      ...riskActors(stage, storage),
       backupsSpec({ storage, readiness, config, limits: limits.backup }),
     ]),
     gateways: gateways(specs),

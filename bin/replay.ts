@@ -4,6 +4,8 @@ import { QuoteBoard, isCrossed, type Quote } from '../actors/market/quote.ts';
 import { pricePath, type PriceStreamMessage, type Tick } from '../actors/price-stream.ts';
 import { accountPath, type TradingAccountMessage } from '../actors/trading-account.ts';
 import type { Account } from '../actors/trading/account.ts';
+import { AccountBoard } from '../actors/trading/account-board.ts';
+import { KillSwitchBoard } from '../actors/trading/kill-switch.ts';
 import type { AccountCommand } from '../actors/trading/commands.ts';
 import type { OrderTerms } from '../actors/trading/events.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
@@ -140,6 +142,8 @@ class Replay {
       limits: { ...limits, account: { ...limits.account, recentCommands: Infinity } },
       risk: { ...riskLimits, maxWorkingOrders: Math.max(riskLimits.maxWorkingOrders, options.resting) },
       guard: { minConfidence: 10n ** 8n, quantity: 0n },
+      accounts: new AccountBoard(),
+      killSwitches: new KillSwitchBoard(),
     };
     this.#accounts = options.accountIds.map((accountId, i) => ({
       ...{

@@ -1,4 +1,5 @@
 /** What the gateways are given: actors by name, and plain functions over the registry, the read models and the tree. */
+import { randomBytes } from 'node:crypto';
 import { decisionView } from '../actors/ai/decision-view.ts';
 import { routerPath, type AiRouterMessage, type Decision } from '../actors/ai-router.ts';
 import { providerPath, type AiProviderMessage } from '../actors/ai-provider.ts';
@@ -20,6 +21,7 @@ import { withTimeout, type Database } from '../transports/drivers/postgres.ts';
 import type { PoolStats } from '../transports/drivers/pool-meter.ts';
 import type { Replica } from '../transports/drivers/postgres-replica.ts';
 import { databaseDesk } from './database-desk.ts';
+import { killSwitchDesk } from './risk.ts';
 import type { Registry } from './registry.ts';
 import type { Shared } from './shared.ts';
 import type { Stage } from './stage.ts';
@@ -162,6 +164,7 @@ export function createServices({
     },
     metrics,
     database: databaseDesk({ storage, replica, system, config, limits: limits.database }),
+    killSwitches: killSwitchDesk({ stage, registry, newId: () => `k-${randomBytes(8).toString('hex')}` }),
     audit,
   };
 }

@@ -10,9 +10,12 @@ import type { Quote, QuoteBoard } from '../actors/market/quote.ts';
 import { journalWriter, type JournalWriterMessage } from '../actors/journal-writer.ts';
 import { pricePath, priceStream, type PriceStreamMessage, type PriceStreamSpec } from '../actors/price-stream.ts';
 import { tenant as tenantActor, type RegisteredAccount, type Tenant } from '../actors/tenant.ts';
-import { accountPath, outstanding, tradingAccount, type TradingAccountMessage } from '../actors/trading-account.ts';
+import { accountPath, tradingAccount, type TradingAccountMessage } from '../actors/trading-account.ts';
+import type { Facts } from '../actors/trading/account.ts';
+import type { AccountBoard } from '../actors/trading/account-board.ts';
 import type { AccountReply } from '../actors/trading/commands.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
+import type { KillSwitchBoard } from '../actors/trading/kill-switch.ts';
 import type { PlatformTopics } from '../actors/trading/topics.ts';
 import type { Limits, RiskLimits } from '../config/limits.ts';
 import type { EventBus } from '../runtime/event-bus.ts';
@@ -48,6 +51,9 @@ export interface Stage {
   ): Promise<{ digest: string; seq: number; reply: AccountReply } | undefined>;
   readonly limits: Limits;
   readonly risk: RiskLimits;
+  /** Durable states of accounts with something working or open. */
+  readonly accounts: AccountBoard;
+  readonly killSwitches: KillSwitchBoard;
   /** What AI advice must hold before it becomes an order. */
   readonly guard: GuardInput['limits'];
 }
@@ -88,8 +94,10 @@ export function accountSubtree(
   const path = accountPath(tenant.tenant, account.account);
   const [selfPath, sessionPath] = [childPath(path, 'account'), childPath(path, 'broker-session')];
   const self = (): ActorRef<TradingAccountMessage> | undefined => system.find<TradingAccountMessage>(selfPath);
-  const quote = (symbol: string): Quote | undefined => stage.quotes.get(symbol);
   const instrument = (symbol: string): Instrument | undefined => stage.instruments.get(symbol);
+  const { tenantId } = tenant;
+  const { accountId } = account;
+  const factsOf = accountFacts(stage, { tenantId, accountId });
   const accountActor: AnyWorkerSpec = {
     ...{ id: 'account', kind: 'trading-account', onDemand: true },
     ...(stage.snapshots && { passivateAfterMs: limits.snapshots.passivateAfterMs }),
@@ -101,7 +109,8 @@ export function accountSubtree(
       lookUpCommand: stage.lookUpCommand,
       bus: stage.bus,
       instrument,
-      facts: (nowMicros, seq) => ({ nowMicros, seq, limits: stage.risk, quote, instrument }),
+      facts: factsOf,
+      board: stage.accounts,
       nowMicros: () => system.clock.wallMicros(),
       session: () => system.find<BrokerSessionMessage>(sessionPath),
       limits: limits.account,
@@ -115,16 +124,37 @@ export function accountSubtree(
       broker: stage.broker,
       login: `${tenant.tenant}/${account.account}`,
       account: self,
-      async outstanding() {
+      async read() {
         const durable = await required(self(), path).ask({ type: 'read' }, { timeoutMs: limits.ask.deadlineMs });
-        // An account that is not there yet tells its session itself once it has read its journal.
-        return 'state' in durable ? outstanding(durable.state) : { orders: [], cancels: [] };
+        return 'state' in durable ? durable.state : undefined;
       },
+      glance: () => stage.accounts.get(tenantId, accountId)?.state,
+      isStopped: ({ symbol, reduceOnly }) =>
+        !reduceOnly && stage.killSwitches.find({ tenantId, accountId, symbol }) !== undefined,
+      ...limits.broker,
       ...{ deadlineMs: limits.ask.deadlineMs, retryMs: limits.account.reloadMs },
     }),
     mailbox: { capacity: limits.mailbox.brokerSession, whenFull: 'reject' },
   };
   return trading(account.account, accountActor, session);
+}
+
+/** The world as the decisions of one account see it. */
+export function accountFacts(
+  stage: Pick<Stage, 'quotes' | 'instruments' | 'risk' | 'killSwitches'>,
+  owner: { readonly tenantId: number; readonly accountId: number },
+): (nowMicros: number, seq: number) => Facts {
+  const { quotes, instruments, risk, killSwitches } = stage;
+  const fixed = {
+    limits: () => risk,
+    killed: (subject: { readonly symbol: string; readonly strategyId?: string | undefined }) =>
+      killSwitches.find({ ...owner, ...subject }),
+    hours: () => undefined,
+    recentRange: () => undefined,
+    quote: (symbol: string): Quote | undefined => quotes.get(symbol),
+    instrument: (symbol: string): Instrument | undefined => instruments.get(symbol),
+  };
+  return (nowMicros, seq) => ({ ...fixed, nowMicros, seq });
 }
 
 export interface TenantServices {

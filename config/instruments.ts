@@ -7,7 +7,7 @@
 export interface InstrumentConfig {
   readonly symbol: string;
   readonly description: string;
-  readonly assetClass: 'forex-major' | 'forex-minor' | 'metal' | 'index' | 'crypto';
+  readonly assetClass: 'forex-major' | 'forex-minor' | 'metal' | 'commodity' | 'index' | 'equity' | 'crypto';
   /** `forex`: margin is a share of the contract in base currency; `cfd-leverage`: of its value in quote currency. */
   readonly calculationMode: 'forex' | 'cfd-leverage';
   readonly baseCurrency: string;

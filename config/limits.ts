@@ -84,6 +84,23 @@ export interface Limits {
     /** Pause before the journal is read again after it could not be reached. */
     readonly reloadMs: number;
   };
+  readonly broker: {
+    /** How long a broker may take to answer before what it was sent counts as unknown. */
+    readonly answerMs: number;
+    /** From one comparison of all orders and positions with the broker to the next. */
+    readonly reconcileMs: number;
+  };
+  readonly marginWatch: {
+    /** Between two looks at the margin of every account with something open. */
+    readonly everyMs: number;
+    /** Accounts that are looked at in a row before others have their turn. */
+    readonly accountsPerSlice: number;
+  };
+  readonly killSwitch: {
+    /** How long who throws a switch waits to hear that the database has it; it is in force before. */
+    readonly answerMs: number;
+    readonly retryMs: number;
+  };
   readonly snapshots: {
     /** Rows of the journal between two snapshots, and so, more or less, what a start reads. */
     readonly everyRows: number;
@@ -232,6 +249,9 @@ export const limits: Limits = {
   },
   mailbox: { account: 1_024, brokerSession: 4_096, priceStream: 4_096, projector: 20_000, standard: 1_000 },
   account: { inFlight: 64, waiting: 1_024, waitingMs: 5_000, recentCommands: 256, reloadMs: 500 },
+  broker: { answerMs: 2_000, reconcileMs: 30_000 },
+  marginWatch: { everyMs: 250, accountsPerSlice: 200 },
+  killSwitch: { answerMs: 1_000, retryMs: 1_000 },
   snapshots: { everyRows: 1_000, deadlineMs: 2_000, passivateAfterMs: 900_000 },
   journal: { queueEntries: 20_000, batchEntries: 1_024, batchBytes: MiB, settleMs: 250 },
   projector: { batchCommits: 1_000, queueCommits: 20_000, retryMs: 1_000, dutyShare: 0.3, gatherMs: 100 },
@@ -266,6 +286,8 @@ export function assertLimits({
   stream,
   mailbox,
   account,
+  broker,
+  killSwitch,
   snapshots,
   journal,
   projector,
@@ -290,6 +312,8 @@ export function assertLimits({
   );
   assert(account.waiting >= account.inFlight, 'a full flight that comes back finds a place to wait');
   assert(account.recentCommands >= account.inFlight, 'a command that is under way is recognised when it is repeated');
+  assert(broker.answerMs < broker.reconcileMs, 'a question is answered or lost before the next');
+  assert(killSwitch.answerMs < ask.deadlineMs, 'who throws a switch is answered before the request ends');
   assert(snapshots.deadlineMs < ask.deadlineMs, 'a request outlives a snapshot that does not come');
   assert(snapshots.passivateAfterMs > account.waitingMs, 'an account does not rest while somebody waits for it');
   assert(account.reloadMs < ask.deadlineMs, 'a request outlives one pause before the journal is read again');
@@ -328,12 +352,18 @@ export function assertLimits({
 
 assertLimits(limits);
 
-/** What the platform lets an account risk; tenants and accounts may only be tighter. */
+/** What the platform lets an account risk; tenants and accounts may only be tighter. Absent bounds are none. */
 export interface RiskLimits {
   /** Value of one order in account currency, scaled by 10^8; above it `MAX_ORDER_VALUE`. */
   readonly maxOrderValue: bigint;
   /** Orders of one account that are not ended; above it `MAX_WORKING_ORDERS`. */
   readonly maxWorkingOrders: number;
+  /** How far through the market a limit may reach, as a share of its price, scaled by 10^8; beyond it `PRICE_COLLAR`. */
+  readonly priceCollar: bigint;
 }
 
-export const riskLimits: RiskLimits = { maxOrderValue: 1_000_000n * 10n ** 8n, maxWorkingOrders: 1_000 };
+export const riskLimits: RiskLimits = {
+  maxOrderValue: 1_000_000n * 10n ** 8n,
+  maxWorkingOrders: 1_000,
+  priceCollar: 50_000_000n,
+};

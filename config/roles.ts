@@ -12,6 +12,9 @@ const allowed = {
   'orders:write': ['trader'],
   // A tenant admin may take an order back but never send one; nor may anyone who runs the platform.
   'orders:cancel': ['trader', 'tenant-admin'],
+  // A tenant admin stops what is the tenant's, those who run the platform all of it.
+  'kill-switches:read': ['trader', 'tenant-admin', 'platform-admin', 'ops', 'auditor'],
+  'kill-switches:write': ['tenant-admin', 'platform-admin', 'ops'],
   'signals:read': ['trader', 'tenant-admin'],
   'signals:write': ['trader', 'tenant-admin'],
   // A tenant admin sees the subtree of the tenant.

@@ -168,12 +168,13 @@ export class Entity<State, Command, Event, Reply> {
     const { durable: before, durableSeq } = this.#inFlight;
     assert.equal(seq, durableSeq + 1, `the journal of ${this.#context.path} has a hole before seq ${seq}`);
     const { events, reply, traceId, subjectId } = this.#spec.decodePayload(payload);
-    this.#inFlight.stepTo(events.reduce(this.#spec.evolve, before), seq);
+    const after = events.reduce(this.#spec.evolve, before);
+    this.#inFlight.stepTo(after, seq);
     this.commands.known.remember(commandId, { digest, seq, reply }, seq);
     // Written by an earlier incarnation that did not live to tell.
     if (seq > (this.#kept.toldSeq ?? Infinity)) {
       const encoded = events.map(this.#spec.encodeEvent);
-      this.#tellDurable({ seq, commandId, digest, events, encoded, before, traceId, subjectId });
+      this.#tellDurable({ seq, commandId, digest, events, encoded, before, after, traceId, subjectId });
     }
   }
 

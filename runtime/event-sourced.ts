@@ -102,6 +102,8 @@ export interface Commit<State, Event> {
   /** One JSON text an event, the same that the journal holds. */
   readonly encoded: readonly string[];
   readonly before: State;
+  /** What the events made of it: the durable state from here on. */
+  readonly after: State;
   readonly traceId: string | undefined;
   readonly subjectId: string | undefined;
 }

@@ -1,7 +1,7 @@
 /** The one path from a gateway to an account, shared by REST and sockets: find it, ask it, and tell what it came to. */
-import type { Account } from '../actors/trading/account.ts';
+import type { Account, OrderState } from '../actors/trading/account.ts';
 import type { AccountCommand, AccountReply } from '../actors/trading/commands.ts';
-import type { OrderTerms } from '../actors/trading/events.ts';
+import type { OrderChange, OrderTerms } from '../actors/trading/events.ts';
 import type { TradingAccountMessage, TradingAccountRef } from '../actors/trading-account.ts';
 import { Retryable } from '../runtime/errors.ts';
 import type { DurableState } from '../runtime/event-sourced.ts';
@@ -19,7 +19,13 @@ export interface SubmitResult {
 
 export interface CancelResult {
   readonly orderId: string;
-  readonly state: 'PENDING_CANCEL';
+  readonly state: 'PENDING_CANCEL' | 'UNKNOWN';
+  readonly duplicate: boolean;
+}
+
+export interface AmendResult {
+  readonly orderId: string;
+  readonly state: OrderState;
   readonly duplicate: boolean;
 }
 
@@ -41,14 +47,46 @@ export class AccountCommands {
     terms: OrderTerms,
     traceId: string,
   ): Promise<Outcome<SubmitResult>> {
-    const answer = await this.#command(principal, account, { type: 'submit-order', ...terms }, traceId);
+    return submitOutcome(await this.#command(principal, account, { type: 'submit-order', ...terms }, traceId));
+  }
+
+  /** Closes a position, or a part of it, by an order at the market. @param requestId as of `cancel` */
+  async close(
+    principal: Principal,
+    account: string,
+    close: { readonly positionId: string; readonly requestId: string; readonly quantity?: bigint },
+    traceId: string,
+  ): Promise<Outcome<SubmitResult>> {
+    return submitOutcome(await this.#command(principal, account, { type: 'close-position', ...close }, traceId));
+  }
+
+  /** Closes two opposite positions by each other. */
+  async closeBy(
+    principal: Principal,
+    account: string,
+    close: { readonly positionId: string; readonly byPositionId: string; readonly requestId: string },
+    traceId: string,
+  ): Promise<Outcome<object>> {
+    const answer = await this.#command(principal, account, { type: 'close-by', ...close }, traceId);
     if (!answer.ok) return answer;
     const { reply, duplicate } = answer.result;
-    if (reply.type !== 'order') return unexpected(reply);
-    const { orderId, clientOrderId, state, denial } = reply;
-    if (state === 'SUBMITTED') return { ok: true, result: { orderId, clientOrderId, state, duplicate } };
-    if (!denial) return unexpected(reply);
-    return { ok: false, problem: { ...denial, more: { orderId, clientOrderId, duplicate } } };
+    if (reply.type !== 'close-by') return unexpected(reply);
+    return { ok: true, result: { positionId: reply.positionId, byPositionId: reply.byPositionId, duplicate } };
+  }
+
+  /** @param requestId the client's id for this request: the same again has no second effect */
+  async amend(
+    principal: Principal,
+    account: string,
+    order: { readonly orderId: string; readonly requestId: string; readonly change: OrderChange },
+    traceId: string,
+  ): Promise<Outcome<AmendResult>> {
+    const answer = await this.#command(principal, account, { type: 'amend-order', ...order }, traceId);
+    if (!answer.ok) return answer;
+    const { reply, duplicate } = answer.result;
+    if (reply.type === 'denied') return refuse(reply.denial);
+    if (reply.type !== 'amend') return unexpected(reply);
+    return { ok: true, result: { orderId: reply.orderId, state: reply.state, duplicate } };
   }
 
   /** @param requestId the client's id for this request: the same again has no second effect */
@@ -136,6 +174,18 @@ function outcomeOf(result: AccountCommandResult): Outcome<Extract<AccountCommand
     case 'unavailable':
       return refuse({ code: result.code, retryAfterMs: result.retryAfterMs });
   }
+}
+
+type Done = Extract<AccountCommandResult, { type: 'done' }>;
+
+function submitOutcome(answer: Outcome<Done>): Outcome<SubmitResult> {
+  if (!answer.ok) return answer;
+  const { reply, duplicate } = answer.result;
+  if (reply.type !== 'order') return unexpected(reply);
+  const { orderId, clientOrderId, state, denial } = reply;
+  if (state === 'SUBMITTED') return { ok: true, result: { orderId, clientOrderId, state, duplicate } };
+  if (!denial) return unexpected(reply);
+  return { ok: false, problem: { ...denial, more: { orderId, clientOrderId, duplicate } } };
 }
 
 function unexpected(reply: AccountReply): never {

@@ -1,6 +1,6 @@
 /** Unknown JSON → what it asks for, or every fault in it at once. The one place where wire shapes are described. */
 import { z } from 'zod';
-import type { OrderTerms } from '../actors/trading/events.ts';
+import type { OrderChange, OrderTerms } from '../actors/trading/events.ts';
 import { parseScaled, PRICE_SCALE, QUANTITY_SCALE } from '../actors/trading/money.ts';
 import { refuse, type Outcome, type Problem } from './problems.ts';
 
@@ -39,43 +39,107 @@ type OrderShape = z.output<typeof orderShape>;
 export const orderBody = orderShape.superRefine(checkOrder).transform(termsOf);
 
 function checkOrder(order: OrderShape, context: z.RefinementCtx): void {
-  const fault = (path: keyof OrderShape, message: string, params?: object) => {
-    context.addIssue({ code: 'custom', path: [path], message, ...(params ? { params } : {}) });
+  const fault = (path: keyof OrderShape, message: string) => {
+    context.addIssue({ code: 'custom', path: [path], message });
   };
-  if (order.limitPrice !== undefined && isZero(order.limitPrice)) fault('limitPrice', 'must be above zero');
-  const isStop = order.type === 'stop' || order.type === 'stop-limit';
+  for (const name of priceNames) {
+    const price = order[name];
+    if (price !== undefined && isZero(price)) fault(name, 'must be above zero');
+  }
+  const isStop = order.type === 'stop' || order.type === 'stop-limit' || order.type === 'trailing-stop';
   if (order.stopPrice !== undefined && !isStop) fault('stopPrice', `must be absent from ${order.type} orders`);
   if (order.trailBy !== undefined && order.type !== 'trailing-stop')
     fault('trailBy', `must be absent from ${order.type} orders`);
   if (order.expireAt !== undefined && order.timeInForce !== 'gtd')
     fault('expireAt', `must be absent with ${order.timeInForce}`);
-  // A wish that we cannot fulfil must not be dropped in silence: the order would stand without its protection.
-  for (const wish of ['stopLoss', 'takeProfit', 'ocoGroup', 'reduceOnly', 'postOnly'] as const) {
-    if (order[wish] !== undefined && order[wish] !== false)
-      fault(wish, 'is not available in this version', notImplemented);
-  }
 }
 
-const notImplemented = { code: 'NOT_IMPLEMENTED' };
+const priceNames = ['limitPrice', 'stopPrice', 'trailBy', 'stopLoss', 'takeProfit'] as const;
 
 function isZero(text: string): boolean {
   return /^[0.]+$/.test(text);
 }
 
-// What only orders of a type have that the rules refuse (stopPrice, trailBy, expireAt) goes no further.
 function termsOf(order: OrderShape): OrderTerms {
-  const { limitPrice } = order;
+  const { ocoGroup } = order;
   return {
     clientOrderId: order.clientOrderId,
     symbol: order.symbol,
     side: order.side,
     orderType: order.type,
     quantity: parseScaled(order.quantity, QUANTITY_SCALE)!,
-    ...(limitPrice === undefined ? {} : { limitPrice: parseScaled(limitPrice, PRICE_SCALE)! }),
+    ...pricesOf(order),
     timeInForce: order.timeInForce,
+    ...(order.expireAt === undefined ? {} : { expireAtMicros: microsOf(order.expireAt) }),
+    ...(order.reduceOnly ? { reduceOnly: true } : {}),
+    ...(order.postOnly ? { postOnly: true } : {}),
+    ...(ocoGroup === undefined ? {} : { ocoGroup }),
     source: 'trader',
   };
 }
+
+type Prices = { readonly [Name in (typeof priceNames)[number]]?: string | undefined };
+
+function pricesOf(given: Prices): { [Name in (typeof priceNames)[number]]?: bigint } {
+  const prices: { [Name in (typeof priceNames)[number]]?: bigint } = {};
+  for (const name of priceNames) {
+    const text = given[name];
+    if (text !== undefined) prices[name] = parseScaled(text, PRICE_SCALE)!;
+  }
+  return prices;
+}
+
+/** To the millisecond: nobody means more by a date to end at. */
+function microsOf(text: string): number {
+  return Date.parse(text) * 1000;
+}
+
+const changeShape = z.strictObject({
+  quantity: decimalText.describe('The whole quantity, what is filled included.').optional(),
+  limitPrice: decimalText.optional(),
+  stopPrice: decimalText.optional(),
+  trailBy: decimalText.optional(),
+  expireAt: z.iso.datetime().optional(),
+  stopLoss: decimalText.optional(),
+  takeProfit: decimalText.optional(),
+});
+
+/** What of a working order is to be changed. */
+export const changeBody = changeShape
+  .superRefine((change, context) => {
+    for (const [name, value] of Object.entries(change)) {
+      if (name !== 'expireAt' && value !== undefined && isZero(value))
+        context.addIssue({ code: 'custom', path: [name], message: 'must be above zero' });
+    }
+    if (Object.keys(change).length === 0)
+      context.addIssue({ code: 'custom', path: [], message: 'must change something' });
+  })
+  .transform((change): OrderChange => ({
+    ...(change.quantity === undefined ? {} : { quantity: parseScaled(change.quantity, QUANTITY_SCALE)! }),
+    ...pricesOf(change),
+    ...(change.expireAt === undefined ? {} : { expireAtMicros: microsOf(change.expireAt) }),
+  }));
+
+/** How much of a position is to be closed: all of it where nothing is said, or by another. */
+export const closeBody = z
+  .strictObject({
+    quantity: decimalText.optional(),
+    by: orderIdText.describe('An opposite position of the same symbol.').optional(),
+  })
+  .superRefine(({ quantity, by }, context) => {
+    if (quantity !== undefined && by !== undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['quantity'],
+        message: 'must be absent where another position closes it',
+      });
+    if (quantity !== undefined && isZero(quantity))
+      context.addIssue({ code: 'custom', path: ['quantity'], message: 'must be above zero' });
+  })
+  .transform(({ quantity, by }) => ({
+    ...(quantity === undefined ? {} : { quantity: parseScaled(quantity, QUANTITY_SCALE)! }),
+    ...(by === undefined ? {} : { by }),
+  }));
 
 // It becomes part of the id of a cancel in the journal, whose texts hold no control characters.
 const id = z
@@ -97,7 +161,7 @@ const frames = {
   'cancel-order': z.strictObject({ type: z.literal('cancel-order'), id, account: accountSlug, orderId: orderIdText }),
   'amend-order': z.strictObject({
     ...{ type: z.literal('amend-order'), id, account: accountSlug, orderId: orderIdText },
-    change: z.record(z.string(), z.unknown()),
+    change: changeBody,
   }),
   'dead-man': z.strictObject({ type: z.literal('dead-man'), id, account: accountSlug, timeoutMs: z.int().min(0) }),
   acknowledge: z.strictObject({
@@ -132,11 +196,10 @@ export function idOf(value: unknown): string | null {
 /** Faults that are told of one message; thousands in a large one would make an answer many times its size. */
 const maxFaults = 100;
 
-/** Every fault with its path, up to `maxFaults`. Wishes for what this version does not have are told apart, if nothing else is wrong. */
+/** Every fault with its path, up to `maxFaults`. */
 export function problemOfIssues(issues: readonly z.core.$ZodIssue[]): Problem {
   const errors = issues.flatMap(faultsOf).slice(0, maxFaults);
-  const isWish = issues.every((issue) => issue.code === 'custom' && issue.params === notImplemented);
-  return { code: isWish ? 'NOT_IMPLEMENTED' : 'VALIDATION_FAILED', errors };
+  return { code: 'VALIDATION_FAILED', errors };
 }
 
 function faultsOf(issue: z.core.$ZodIssue): { path: string; detail: string }[] {

@@ -1,6 +1,8 @@
 /** What the gateways are given by `bin/`: the actors by name, and plain functions. A gateway holds no state of the business. */
 import type { RegisteredAccount } from '../actors/tenant.ts';
 import type { AccountCommandResult } from '../actors/trading-account.ts';
+import type { LatchAnswer, ReleaseAnswer } from '../actors/kill-switches.ts';
+import type { LatchedSwitch } from '../actors/trading/kill-switch.ts';
 import type { Signal } from '../actors/ai/signal.ts';
 import type { QuoteBoard } from '../actors/market/quote.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
@@ -22,6 +24,8 @@ export type Action =
   | 'accounts:read'
   | 'orders:write'
   | 'orders:cancel'
+  | 'kill-switches:read'
+  | 'kill-switches:write'
   | 'signals:read'
   | 'signals:write'
   | 'actors:read'
@@ -68,6 +72,24 @@ export interface History {
   ledger(account: AccountEntry, query: HistoryQuery): Promise<Page<object>>;
   /** Waits until the read models hold the account's journal up to `seq`; false after the time that the limits give. */
   caughtUp(account: AccountEntry, seq: number): Promise<boolean>;
+}
+
+/** The emergency stop, as far as a principal may use it: a tenant's own, or the platform's. */
+export interface KillSwitchDesk {
+  list(principal: Principal): readonly LatchedSwitch[];
+  /** Undefined: the account is not there. */
+  latch(
+    principal: Principal,
+    order: {
+      readonly scope: LatchedSwitch['scope'];
+      readonly account?: string | undefined;
+      readonly symbol?: string | undefined;
+      readonly strategyId?: string | undefined;
+      readonly flatten: boolean;
+      readonly reason: string;
+    },
+  ): Promise<LatchAnswer | undefined>;
+  release(principal: Principal, id: string): Promise<ReleaseAnswer>;
 }
 
 /** How the database is, as JSON that goes out as it is. All of it fails with a Retryable while the database is away. */
@@ -158,6 +180,7 @@ export interface Services {
   /** Numbers of the platform for /metrics, in prom-client's text format. */
   metrics(): Promise<string>;
   readonly database: DatabaseDesk;
+  readonly killSwitches: KillSwitchDesk;
   audit(entry: {
     tenantId: number | undefined;
     subject: string;

@@ -185,6 +185,10 @@ export class StreamSession implements ConnectionHandler {
           return this.#context.commands.cancel(principal, frame.account, cancel, traceId);
         });
       case 'amend-order':
+        return this.#command(id, 'orders:write', (principal, traceId) => {
+          const amend = { orderId: frame.orderId, requestId: frame.id ?? traceId, change: frame.change };
+          return this.#context.commands.amend(principal, frame.account, amend, traceId);
+        });
       case 'dead-man':
         return this.#refuse(id, { code: 'NOT_IMPLEMENTED', detail: `${frame.type} is not available in this version` });
       case 'acknowledge':

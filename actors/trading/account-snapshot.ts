@@ -1,26 +1,34 @@
 /** A trading account as text, and back: exact, whatever it holds. Amounts are decimal text, as in the journal. */
-import type { Account, OrderState, SideTotals, SymbolTotals, WorkingOrder } from './account.ts';
-import type { OrderTerms, PositionTerms } from './events.ts';
+import type { Account, Block, OrderState, PendingChange, SideTotals, SymbolTotals, WorkingOrder } from './account.ts';
+import { blockKey, positionKey } from './account-keys.ts';
+import { decodeAccountTerms, encodeAccountTerms } from './account-terms.ts';
+import type { AccountTerms, BlockReason, CancelReason, OrderTerms, PositionTerms } from './events.ts';
 import type { Json } from './json-fields.ts';
 import { asObject, integer, objects, scaled, text, texts, truth } from './json-fields.ts';
 import { COST_SCALE, formatScaled, MONEY_SCALE, PRICE_SCALE, QUANTITY_SCALE, RATE_SCALE } from './money.ts';
 import type { EndedOrders } from './order.ts';
+import { changeObject, decodeChange, decodeOptional, optionalFields } from './order-fields.ts';
 import { PersistentMap } from './persistent-map.ts';
+import type { RecentOrders } from './recent-orders.ts';
 
 /** To be raised with every change of this text, of Account, or of what `evolve` makes of events: older ones are not read then. */
-export const ACCOUNT_SNAPSHOT_VERSION = 1;
+export const ACCOUNT_SNAPSHOT_VERSION = 2;
 
 export function encodeAccount(account: Account): string {
-  const { orders, totals, ended, positions, balance, ...plain } = account;
+  const { accountId, isOpen, balance, orders, totals, ended, positions, blocks, day, recent, sequences } = account;
   return JSON.stringify({
-    v: ACCOUNT_SNAPSHOT_VERSION,
-    ...plain,
-    balance: formatScaled(balance, MONEY_SCALE),
+    ...{ v: ACCOUNT_SNAPSHOT_VERSION, accountId, isOpen, sequences, isMarginCalled: account.isMarginCalled },
+    terms: JSON.parse(`{${encodeAccountTerms(account)}}`) as Json,
+    balance: money(balance),
     orders: [...orders.values()].map(encodeOrder),
     totals: [...totals].map(([symbol, { buy, sell }]) => ({ symbol, buy: encodeSide(buy), sell: encodeSide(sell) })),
     young: newestFirst(ended.young).map(encodeOrder),
     old: newestFirst(ended.old).map(encodeOrder),
     positions: [...positions.values()].map(encodePosition),
+    blocks: [...blocks.values()],
+    ...(day && { day: { day: day.day, open: money(day.openEquity), peak: money(day.peakEquity) } }),
+    recentOrders: recent.orders,
+    recentFills: [...recent.fills].map(([subject, times]) => ({ subject, times })),
   });
 }
 
@@ -32,18 +40,24 @@ export function decodeAccount(encoded: string): Account {
     throw new TypeError(`account version must be ${ACCOUNT_SNAPSHOT_VERSION}, was ${version}`);
   }
   const sequences = asObject(json['sequences'], 'sequences');
+  const terms = decodeAccountTerms(asObject(json['terms'], 'terms'));
   return {
+    ...terms,
     accountId: integer(json, 'accountId'),
     isOpen: truth(json, 'isOpen'),
-    currency: text(json, 'currency'),
-    oms: text(json, 'oms') as 'netting',
-    leverage: integer(json, 'leverage'),
-    aiMayOrder: truth(json, 'aiMayOrder'),
     balance: scaled(json, 'balance', MONEY_SCALE),
     orders: byOrderId(objects(json, 'orders').map(decodeOrder)),
     totals: new Map(objects(json, 'totals').map((each) => [text(each, 'symbol'), decodeTotals(each)])),
     ended: endedOrders(objects(json, 'young').map(decodeOrder), objects(json, 'old').map(decodeOrder)),
-    positions: new Map(objects(json, 'positions').map((each) => [text(each, 'symbol'), decodePosition(each)])),
+    positions: byKey(terms, objects(json, 'positions').map(decodePosition)),
+    blocks: new Map(
+      objects(json, 'blocks')
+        .map(decodeBlock)
+        .map((block) => [blockKey(block.reason, block.subject), block]),
+    ),
+    day: json['day'] === undefined ? undefined : decodeDay(asObject(json['day'], 'day')),
+    isMarginCalled: truth(json, 'isMarginCalled'),
+    recent: decodeRecent(json),
     sequences: {
       orders: integer(sequences, 'orders'),
       positions: integer(sequences, 'positions'),
@@ -52,19 +66,33 @@ export function decodeAccount(encoded: string): Account {
   };
 }
 
+function money(value: bigint): string {
+  return formatScaled(value, MONEY_SCALE);
+}
+
 function encodeOrder(order: WorkingOrder): Json {
-  const { quantity, limitPrice, filledQuantity, margin, conversionRate, ...plain } = order;
+  const { clientOrderId, symbol, side, orderType, timeInForce, source, orderId, state } = order;
+  const { limitPrice, pendingChange, cancelRequested, isTriggered, submittedMicros, fillIds } = order;
   return {
-    ...plain,
-    quantity: formatScaled(quantity, QUANTITY_SCALE),
+    ...{ clientOrderId, symbol, side, orderType, timeInForce, source, orderId, state, submittedMicros, fillIds },
+    ...optionalFields(order),
+    quantity: formatScaled(order.quantity, QUANTITY_SCALE),
     ...(limitPrice === undefined ? {} : { limitPrice: formatScaled(limitPrice, PRICE_SCALE) }),
-    filledQuantity: formatScaled(filledQuantity, QUANTITY_SCALE),
-    margin: formatScaled(margin, MONEY_SCALE),
-    conversionRate: formatScaled(conversionRate, RATE_SCALE),
+    filledQuantity: formatScaled(order.filledQuantity, QUANTITY_SCALE),
+    margin: money(order.margin),
+    conversionRate: formatScaled(order.conversionRate, RATE_SCALE),
+    ...(isTriggered && { isTriggered }),
+    ...(cancelRequested && { cancelRequested }),
+    ...(pendingChange && { pendingChange: encodePending(pendingChange) }),
   };
 }
 
+function encodePending({ requestId, change, margin, marginBefore }: PendingChange): Json {
+  return { requestId, change: changeObject(change), margin: money(margin), marginBefore: money(marginBefore) };
+}
+
 function decodeOrder(json: Json): WorkingOrder {
+  const pending = json['pendingChange'];
   return {
     orderId: text(json, 'orderId'),
     clientOrderId: text(json, 'clientOrderId'),
@@ -73,6 +101,7 @@ function decodeOrder(json: Json): WorkingOrder {
     orderType: text(json, 'orderType') as OrderTerms['orderType'],
     quantity: scaled(json, 'quantity', QUANTITY_SCALE),
     ...(json['limitPrice'] === undefined ? {} : { limitPrice: scaled(json, 'limitPrice', PRICE_SCALE) }),
+    ...decodeOptional(json),
     timeInForce: text(json, 'timeInForce') as OrderTerms['timeInForce'],
     source: text(json, 'source') as OrderTerms['source'],
     state: text(json, 'state') as OrderState,
@@ -81,6 +110,20 @@ function decodeOrder(json: Json): WorkingOrder {
     conversionRate: scaled(json, 'conversionRate', RATE_SCALE),
     submittedMicros: integer(json, 'submittedMicros'),
     fillIds: texts(json, 'fillIds'),
+    ...(json['isTriggered'] === true ? { isTriggered: true } : {}),
+    ...(json['cancelRequested'] === undefined
+      ? {}
+      : { cancelRequested: text(json, 'cancelRequested') as CancelReason }),
+    ...(pending === undefined ? {} : { pendingChange: decodePending(asObject(pending, 'pendingChange')) }),
+  };
+}
+
+function decodePending(json: Json): PendingChange {
+  return {
+    requestId: text(json, 'requestId'),
+    change: decodeChange(asObject(json['change'], 'change')),
+    margin: scaled(json, 'margin', MONEY_SCALE),
+    marginBefore: scaled(json, 'marginBefore', MONEY_SCALE),
   };
 }
 
@@ -105,8 +148,43 @@ function decodePosition(json: Json): PositionTerms {
   };
 }
 
+function byKey(terms: AccountTerms, positions: readonly PositionTerms[]): ReadonlyMap<string, PositionTerms> {
+  return new Map(positions.map((position) => [positionKey(terms, position), position]));
+}
+
+function decodeBlock(json: Json): Block {
+  return {
+    ...{ reason: text(json, 'reason') as BlockReason, subject: text(json, 'subject') },
+    sinceMicros: integer(json, 'sinceMicros'),
+    figures: asObject(json['figures'], 'figures') as Readonly<Record<string, string>>,
+  };
+}
+
+function decodeDay(json: Json): Account['day'] {
+  return {
+    day: text(json, 'day'),
+    openEquity: scaled(json, 'open', MONEY_SCALE),
+    peakEquity: scaled(json, 'peak', MONEY_SCALE),
+  };
+}
+
+function decodeRecent(json: Json): RecentOrders {
+  return {
+    orders: objects(json, 'recentOrders').map((each) => ({
+      ...{ key: text(each, 'key'), orderId: text(each, 'orderId'), timeMicros: integer(each, 'timeMicros') },
+    })),
+    fills: new Map(objects(json, 'recentFills').map((each) => [text(each, 'subject'), times(each)])),
+  };
+}
+
+function times(json: Json): readonly number[] {
+  const { times: found } = json;
+  if (!Array.isArray(found) || !found.every(Number.isSafeInteger)) throw new TypeError('times must be integers');
+  return found as number[];
+}
+
 function encodeSide({ quantity, margin }: SideTotals): Json {
-  return { quantity: formatScaled(quantity, QUANTITY_SCALE), margin: formatScaled(margin, MONEY_SCALE) };
+  return { quantity: formatScaled(quantity, QUANTITY_SCALE), margin: money(margin) };
 }
 
 function decodeTotals(json: Json): SymbolTotals {

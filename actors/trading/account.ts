@@ -1,24 +1,39 @@
 /** A trading account as a value: what `decide` looks at and `evolve` moves on. */
-import { hash } from 'node:crypto';
-import type { BrokerReport } from './broker.ts';
-import { canonicalCommand } from './command-codec.ts';
-import type { AccountCommand, AccountReply, OpenAccount } from './commands.ts';
+import { blockKey, positionKey } from './account-keys.ts';
+import { cancelAll } from './cancel-all.ts';
+import { closeBy, closePosition } from './closing.ts';
+import { deposit, enforce, openAccount, rearm, reconcile, rollDay, withdraw } from './account-life.ts';
+import type { AccountCommand, AccountReply } from './commands.ts';
 import type { Prices } from './conversion.ts';
-import type { AccountChannel, AccountEvent, FillTerms, OrderTerms, PositionTerms, Side } from './events.ts';
+import type {
+  AccountChannel,
+  AccountEvent,
+  AccountTerms,
+  BlockReason,
+  CancelReason,
+  FillTerms,
+  OrderChange,
+  OrderTerms,
+  PositionTerms,
+  Side,
+} from './events.ts';
 import { channelOf } from './events.ts';
-import { divideDown, MONEY_SCALE, roundToMinorUnit } from './money.ts';
 import type { EndedOrders } from './order.ts';
-import { isWorking, noEndedOrders } from './order.ts';
+import { noEndedOrders } from './order.ts';
 import { addOrder, findOrder, moveOrder } from './order-book.ts';
+import { amendOrder, cancelOrder, submitOrder } from './order-commands.ts';
 import { PersistentMap } from './persistent-map.ts';
+import type { RecentOrders } from './recent-orders.ts';
+import { executionSubject, noRecentOrders, rememberFill, rememberOrder } from './recent-orders.ts';
 import { decideReport } from './report.ts';
 import type { RiskLimits } from './risk.ts';
-import { assess } from './risk.ts';
 
 export type OrderState =
   | 'SUBMITTED'
   | 'ACCEPTED'
+  | 'TRIGGERED'
   | 'PARTIALLY_FILLED'
+  | 'PENDING_UPDATE'
   | 'PENDING_CANCEL'
   | 'UNKNOWN'
   | 'FILLED'
@@ -27,17 +42,30 @@ export type OrderState =
   | 'REJECTED'
   | 'DENIED';
 
-/** An order that is not ended. */
+/** An order that is not ended. Its terms are those of now: what was amended or trailed is in them. */
 export interface WorkingOrder extends OrderTerms {
   readonly orderId: string;
   readonly state: OrderState;
   readonly filledQuantity: bigint;
-  /** What is not filled yet needs on its own, before netting; account currency, scaled by 10^8. */
+  /** What is not filled yet needs on its own, before netting; account currency, scaled by 10^8. While a change is under way, the larger of both. */
   readonly margin: bigint;
   /** Quote → account currency as of its submission, scaled by 10^18. */
   readonly conversionRate: bigint;
   readonly submittedMicros: number;
   readonly fillIds: readonly string[];
+  /** Its stop price was reached. */
+  readonly isTriggered?: true;
+  /** Why we have asked for its end. */
+  readonly cancelRequested?: CancelReason;
+  /** Asked for and not answered, with the margin that the open quantity needs with it, and the margin that it needs without. */
+  readonly pendingChange?: PendingChange;
+}
+
+export interface PendingChange {
+  readonly requestId: string;
+  readonly change: OrderChange;
+  readonly margin: bigint;
+  readonly marginBefore: bigint;
 }
 
 /** Sums over the working orders of one side of a symbol: what is not filled yet, and its margin before netting. */
@@ -47,13 +75,24 @@ export interface SideTotals {
 }
 export type SymbolTotals = Readonly<Record<Side, SideTotals>>;
 
-export interface Account {
+/** Why something may not be opened, by `reason:subject`. */
+export interface Block {
+  readonly reason: BlockReason;
+  readonly subject: string;
+  readonly sinceMicros: number;
+  readonly figures: Readonly<Record<string, string>>;
+}
+
+/** The trading day that losses are counted over. Account currency, scaled by 10^8. */
+export interface TradingDay {
+  readonly day: string;
+  readonly openEquity: bigint;
+  readonly peakEquity: bigint;
+}
+
+export interface Account extends AccountTerms {
   readonly accountId: number;
   readonly isOpen: boolean;
-  readonly currency: string;
-  readonly oms: 'netting';
-  readonly leverage: number;
-  readonly aiMayOrder: boolean;
   /** Account currency, scaled by 10^8. */
   readonly balance: bigint;
   /** The working ones, oldest first. */
@@ -61,8 +100,14 @@ export interface Account {
   /** Of the working orders, by symbol; a symbol without any is not in it. Kept so that a margin check need not visit each order. */
   readonly totals: ReadonlyMap<string, SymbolTotals>;
   readonly ended: EndedOrders;
-  /** One a symbol (netting); a closed position is not in it. */
+  /** By symbol on a netting account, by position id on a hedging one; a closed position is not in it. */
   readonly positions: ReadonlyMap<string, PositionTerms>;
+  readonly blocks: ReadonlyMap<string, Block>;
+  /** Undefined before the first one has begun. */
+  readonly day: TradingDay | undefined;
+  /** The margin level is below the one at which the account is warned. */
+  readonly isMarginCalled: boolean;
+  readonly recent: RecentOrders;
   /** The last number given on each channel. */
   readonly sequences: Readonly<Record<AccountChannel, number>>;
 }
@@ -83,8 +128,18 @@ export function emptyAccount(accountId: number): Account {
     totals: new Map(),
     ended: noEndedOrders,
     positions: new Map(),
+    blocks: new Map(),
+    day: undefined,
+    isMarginCalled: false,
+    recent: noRecentOrders,
     sequences: { orders: 0, positions: 0, account: 0 },
   };
+}
+
+/** What an order is about, as far as limits and switches go by it. */
+export interface TradingSubject {
+  readonly symbol: string;
+  readonly strategyId?: string | undefined;
 }
 
 /** The world as a decision sees it. */
@@ -93,7 +148,36 @@ export interface Facts extends Prices {
   readonly nowMicros: number;
   /** Of the journal row that the decision becomes; ids are made of it. */
   readonly seq: number;
-  readonly limits: RiskLimits;
+  /** In force for the account as it trades this: of all scopes, the tightest. */
+  limits(subject: TradingSubject): RiskLimits;
+  /** The kill switch that stands against it, if there is one. */
+  killed(subject: TradingSubject): KillSwitch | undefined;
+  /** Sessions and holidays; undefined: it trades at any time. */
+  hours(symbol: string): TradingHours | undefined;
+  /** Date of the trading day that it is, as `2026-11-26`; undefined where days are not counted. */
+  readonly day?: string;
+  /** Lowest bid and highest ask of a short while before now; undefined while there was no good quote. */
+  recentRange(symbol: string): PriceRange | undefined;
+}
+
+export interface KillSwitch {
+  readonly id: string;
+  readonly scope: 'platform' | 'tenant' | 'account' | 'strategy' | 'symbol';
+}
+
+/** When a symbol may be traded; moments in microseconds. */
+export interface TradingHours {
+  isOpen(micros: number): boolean;
+  /** Undefined: never again. */
+  nextOpen(micros: number): number | undefined;
+  /** When the trading day that `micros` falls into ends: orders for the day end then. */
+  dayEnd(micros: number): number;
+}
+
+/** Scaled by 10^8. */
+export interface PriceRange {
+  readonly low: number;
+  readonly high: number;
 }
 
 export interface Decision {
@@ -103,7 +187,7 @@ export interface Decision {
 
 /**
  * What happens because of a command. Reads no clock, changes nothing, and answers whatever a user sends with a value.
- * @throws {RangeError} an account to open, or a deposit, whose terms its sender should have checked
+ * @throws {RangeError} an account to open, or an amount of money, whose terms its sender should have checked
  */
 export function decide(account: Account, command: AccountCommand, facts: Facts): Decision {
   switch (command.type) {
@@ -111,81 +195,34 @@ export function decide(account: Account, command: AccountCommand, facts: Facts):
       return openAccount(account, command, facts);
     case 'deposit':
       return deposit(account, command.amount, facts);
+    case 'withdraw':
+      return withdraw(account, command.amount, facts);
     case 'submit-order':
       return submitOrder(account, command, facts);
+    case 'amend-order':
+      return amendOrder(account, command, facts);
     case 'cancel-order':
       return cancelOrder(account, command.orderId, facts);
+    case 'cancel-all':
+      return cancelAll(account, command, facts);
+    case 'close-position':
+      return closePosition(account, command, facts);
+    case 'close-by':
+      return closeBy(account, command, facts);
     case 'broker-report':
       return {
         events: decideReport(account, findOrder(account, command.report.orderId), command.report, facts),
-        reply: DONE,
+        reply: { type: 'done' },
       };
+    case 'reconcile':
+      return reconcile(account, command.mismatches, facts);
+    case 'enforce':
+      return enforce(account, facts);
+    case 'roll-day':
+      return rollDay(account, command, facts);
+    case 'rearm':
+      return rearm(account, command, facts);
   }
-}
-
-const DONE: AccountReply = { type: 'done' };
-
-function openAccount(account: Account, command: OpenAccount, { nowMicros }: Facts): Decision {
-  if (account.isOpen) return { events: [], reply: DONE };
-  const { currency, oms, leverage, aiMayOrder } = command;
-  if (!Number.isInteger(leverage) || leverage < 1 || leverage > 500) {
-    throw new RangeError(`leverage must be 1 to 500, was ${leverage}`);
-  }
-  return {
-    events: [{ type: 'account-opened', timeMicros: nowMicros, currency, oms, leverage, aiMayOrder }],
-    reply: DONE,
-  };
-}
-
-function deposit(account: Account, amount: bigint, { nowMicros }: Facts): Decision {
-  if (!account.isOpen) return { events: [], reply: { type: 'refused', code: 'NOT_FOUND' } };
-  const { currency } = account;
-  if (amount <= 0n || roundToMinorUnit(amount, MONEY_SCALE, currency, divideDown) !== amount) {
-    throw new RangeError(`deposit must be above zero and a multiple of the minor unit of ${currency}, was ${amount}`);
-  }
-  const balance = account.balance + amount;
-  const event = {
-    type: 'balance-changed',
-    timeMicros: nowMicros,
-    reason: 'deposit',
-    amount,
-    balance,
-    currency,
-  } as const;
-  return { events: [event], reply: DONE };
-}
-
-function submitOrder(account: Account, command: OrderTerms, facts: Facts): Decision {
-  const orderId = `o-${account.accountId}-${facts.seq}`;
-  const { clientOrderId } = command;
-  const terms = { ...command, orderId, timeMicros: facts.nowMicros };
-  const assessment = assess(account, command, facts);
-  if ('denial' in assessment) {
-    const { denial } = assessment;
-    return {
-      events: [{ ...terms, type: 'order-denied', denial }],
-      reply: { type: 'order', orderId, clientOrderId, state: 'DENIED', denial },
-    };
-  }
-  const { margin, conversionRate } = assessment;
-  return {
-    events: [{ ...terms, type: 'order-submitted', margin, currency: account.currency, conversionRate }],
-    reply: { type: 'order', orderId, clientOrderId, state: 'SUBMITTED' },
-  };
-}
-
-/** Cancels pass every check: they only ever lower risk. */
-function cancelOrder(account: Account, orderId: string, { nowMicros }: Facts): Decision {
-  const order = findOrder(account, orderId);
-  if (!order) return { events: [], reply: { type: 'refused', code: 'NOT_FOUND', figures: { orderId } } };
-  if (!isWorking(order.state)) {
-    const figures = { orderId, state: order.state };
-    return { events: [], reply: { type: 'refused', code: 'ORDER_NOT_WORKING', figures } };
-  }
-  return {
-    events: [{ type: 'order-pending-cancel', timeMicros: nowMicros, orderId, symbol: order.symbol }],
-    reply: { type: 'cancel', orderId, state: 'PENDING_CANCEL' },
-  };
 }
 
 /**
@@ -196,39 +233,65 @@ export function evolve(account: Account, event: AccountEvent): Account {
   const next: Account = { ...account, sequences: counted(account.sequences, channelOf(event)) };
   switch (event.type) {
     case 'account-opened': {
-      const { currency, oms, leverage, aiMayOrder } = event;
-      return { ...next, isOpen: true, currency, oms, leverage, aiMayOrder };
+      const { type: _type, timeMicros: _time, ...terms } = event;
+      return { ...next, ...terms, isOpen: true };
     }
     case 'balance-changed':
       return { ...next, balance: event.balance };
-    case 'order-submitted':
-      return addOrder(next, event);
+    case 'trading-blocked': {
+      const { reason, subject, figures, timeMicros: sinceMicros } = event;
+      const block = { reason, subject, sinceMicros, figures };
+      return { ...next, blocks: new Map(account.blocks).set(blockKey(reason, subject), block) };
+    }
+    case 'trading-unblocked': {
+      const blocks = new Map(account.blocks);
+      blocks.delete(blockKey(event.reason, event.subject));
+      return { ...next, blocks };
+    }
+    case 'day-opened':
+      return { ...next, day: { day: event.day, openEquity: event.equity, peakEquity: event.equity } };
+    case 'equity-peaked':
+      return account.day ? { ...next, day: { ...account.day, peakEquity: event.equity } } : next;
+    case 'margin-called':
+      return { ...next, isMarginCalled: true };
+    case 'margin-restored':
+      return { ...next, isMarginCalled: false };
+    case 'order-submitted': {
+      const { orderId, timeMicros } = event;
+      return addOrder({ ...next, recent: rememberOrder(account.recent, event, orderId, timeMicros) }, event);
+    }
     case 'order-denied':
     case 'order-report-quarantined':
+    case 'stopped-out':
       return next;
-    case 'order-accepted':
-      return moveOrder(next, event.orderId, 'accepted');
-    case 'order-rejected':
-      return moveOrder(next, event.orderId, 'rejected');
-    case 'order-pending-cancel':
-      return moveOrder(next, event.orderId, 'pending-cancel');
-    case 'order-canceled':
-      return moveOrder(next, event.orderId, 'canceled');
-    case 'order-expired':
-      return moveOrder(next, event.orderId, 'expired');
     case 'order-partially-filled':
-      return moveOrder(next, event.orderId, 'partially-filled', event);
-    case 'order-filled':
-      return moveOrder(next, event.orderId, 'filled', event);
+    case 'order-filled': {
+      const order = findOrder(account, event.orderId);
+      const subject = executionSubject({ strategyId: order?.strategyId, symbol: event.symbol });
+      return moveOrder({ ...next, recent: rememberFill(account.recent, subject, event.timeMicros) }, event);
+    }
+    case 'order-accepted':
+    case 'order-rejected':
+    case 'order-triggered':
+    case 'order-trailed':
+    case 'order-pending-update':
+    case 'order-updated':
+    case 'order-update-rejected':
+    case 'order-pending-cancel':
+    case 'order-cancel-rejected':
+    case 'order-canceled':
+    case 'order-expired':
+    case 'order-unknown':
+      return moveOrder(next, event);
     case 'position-opened':
     case 'position-changed': {
       const { positionId, symbol, side, quantity, cost, averagePrice } = event;
       const position = { positionId, symbol, side, quantity, cost, averagePrice };
-      return { ...next, positions: new Map(account.positions).set(symbol, position) };
+      return { ...next, positions: new Map(account.positions).set(positionKey(account, position), position) };
     }
     case 'position-closed': {
       const positions = new Map(account.positions);
-      positions.delete(event.symbol);
+      positions.delete(positionKey(account, event));
       return { ...next, positions };
     }
   }
@@ -244,33 +307,4 @@ function counted(last: Account['sequences'], channel: AccountChannel): Account['
     case 'account':
       return { orders, positions, account: account + 1 };
   }
-}
-
-/** The idempotency key of a command: the same id has no second effect. */
-export function commandId(command: AccountCommand): string {
-  switch (command.type) {
-    case 'open-account':
-      return 'system:open';
-    case 'deposit':
-      return `deposit:${command.reference}`;
-    case 'submit-order':
-      return `order:${command.clientOrderId}`;
-    case 'cancel-order':
-      return `cancel:${command.orderId}:${command.requestId}`;
-    case 'broker-report':
-      return reportId(command.report);
-  }
-}
-
-function reportId(report: BrokerReport): string {
-  if (report.type === 'filled') return `fill:${report.venue}:${report.executionId}`;
-  return `${report.type}:${report.venue}:${report.orderId}`;
-}
-
-/**
- * SHA-256 of the canonical command, hex: tells a repeated command from another one under the same id.
- * When a broker said something is no part of what it said: it may stamp a repeated report anew.
- */
-export function digest(command: AccountCommand): string {
-  return hash('sha256', canonicalCommand(command));
 }

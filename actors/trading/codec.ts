@@ -4,11 +4,21 @@
  */
 import { encodeCommand } from './command-codec.ts';
 import type { AccountCommand, AccountReply } from './commands.ts';
-import type { AccountEvent, FillTerms, OrderTerms, PositionTerms, QuarantinedReport } from './events.ts';
+import { decodeAccountTerms, encodeAccountTerms } from './account-terms.ts';
+import type {
+  AccountEvent,
+  BlockReason,
+  CancelReason,
+  FillTerms,
+  OrderTerms,
+  PositionTerms,
+  QuarantinedReport,
+} from './events.ts';
+import { decodeChange, decodeOptional, encodeChange, encodeOptional } from './order-fields.ts';
 import type { Instrument } from './instrument.ts';
 import { formatPrice, formatQuantity } from './instrument.ts';
 import type { Json } from './json-fields.ts';
-import { asObject, integer, moment, quoted, scaled, text, truth } from './json-fields.ts';
+import { asObject, moment, quoted, scaled, text } from './json-fields.ts';
 import {
   COST_SCALE,
   formatMoney,
@@ -31,24 +41,32 @@ export function encodeEvent(event: AccountEvent, instrument: FindInstrument): st
 function encodeFields(event: AccountEvent, find: FindInstrument): string {
   switch (event.type) {
     case 'account-opened':
-      return `"currency":${quoted(event.currency)},"oms":"${event.oms}","leverage":${event.leverage},"aiMayOrder":${event.aiMayOrder}`;
+      return encodeAccountTerms(event);
     case 'balance-changed':
       return encodeBalance(event);
     case 'order-report-quarantined':
       return `"orderId":${quoted(event.orderId)},"report":${quoted(event.report)},"state":"${event.state}","reason":"${event.reason}"`;
     case 'order-pending-cancel':
-      return names(event);
+      return event.reason === undefined ? names(event) : `${names(event)},"reason":"${event.reason}"`;
+    case 'order-unknown':
+      return `${names(event)},"reason":${quoted(event.reason)}`;
     case 'order-accepted':
+    case 'order-triggered':
     case 'order-expired':
       return `${names(event)},${brokerTime(event)}`;
     case 'order-rejected':
+    case 'order-update-rejected':
+    case 'order-cancel-rejected':
     case 'order-canceled':
       return `${names(event)},"reason":${quoted(event.reason)},${brokerTime(event)}`;
-    case 'order-submitted': {
-      const margin = `"margin":"${formatMoney(event.margin, event.currency)}","currency":${quoted(event.currency)}`;
-      const rate = `"conversionRate":"${formatScaled(event.conversionRate, RATE_SCALE)}"`;
-      return `${names(event)},${encodeTerms(event, find(event.symbol))},${margin},${rate}`;
-    }
+    case 'order-trailed':
+      return `${names(event)},"stopPrice":"${formatPrice(find(event.symbol), event.stopPrice)}",${brokerTime(event)}`;
+    case 'order-pending-update':
+      return `${names(event)},"requestId":${quoted(event.requestId)},"change":${encodeChange(event.change, find(event.symbol))},${margin(event)}`;
+    case 'order-updated':
+      return `${names(event)},"change":${encodeChange(event.change, find(event.symbol))},${brokerTime(event)}`;
+    case 'order-submitted':
+      return `${names(event)},${encodeTerms(event, find(event.symbol))},${margin(event)}`;
     case 'order-denied':
       return `${names(event)},${encodeTerms(event, find(event.symbol))},"denial":${JSON.stringify(event.denial)}`;
     case 'order-partially-filled':
@@ -58,7 +76,34 @@ function encodeFields(event: AccountEvent, find: FindInstrument): string {
     case 'position-changed':
     case 'position-closed':
       return encodePosition(event, find(event.symbol));
+    case 'trading-blocked':
+      return `"reason":"${event.reason}","subject":${quoted(event.subject)},"figures":${JSON.stringify(event.figures)}`;
+    case 'trading-unblocked':
+      return `"reason":"${event.reason}","subject":${quoted(event.subject)},"by":${quoted(event.by)}`;
+    case 'day-opened':
+      return `"day":${quoted(event.day)},${equity(event)}`;
+    case 'equity-peaked':
+      return equity(event);
+    case 'margin-called':
+    case 'margin-restored':
+    case 'stopped-out':
+      return `${equity(event)},"margin":"${formatMoney(event.margin, event.currency)}"`;
   }
+}
+
+function margin(event: {
+  readonly margin: bigint;
+  readonly currency: string;
+  readonly conversionRate: bigint;
+}): string {
+  return (
+    `"margin":"${formatMoney(event.margin, event.currency)}","currency":${quoted(event.currency)},` +
+    `"conversionRate":"${formatScaled(event.conversionRate, RATE_SCALE)}"`
+  );
+}
+
+function equity({ equity: value, currency }: { readonly equity: bigint; readonly currency: string }): string {
+  return `"equity":"${formatMoney(value, currency)}","currency":${quoted(currency)}`;
 }
 
 function names({ orderId, symbol }: { readonly orderId: string; readonly symbol: string }): string {
@@ -74,7 +119,7 @@ function encodeTerms(terms: OrderTerms, instrument: Instrument | undefined): str
   return (
     `"clientOrderId":${quoted(terms.clientOrderId)},"side":"${terms.side}","orderType":"${terms.orderType}",` +
     `"quantity":"${formatQuantity(instrument, terms.quantity)}",${price}` +
-    `"timeInForce":"${terms.timeInForce}","source":"${terms.source}"`
+    `"timeInForce":"${terms.timeInForce}","source":"${terms.source}"${encodeOptional(terms, instrument)}`
   );
 }
 
@@ -104,6 +149,7 @@ function encodeBalance(event: Extract<AccountEvent, { type: 'balance-changed' }>
     `"balance":"${formatMoney(balance, currency)}","currency":${quoted(currency)}`;
   if (orderId !== undefined) fields += `,"orderId":${quoted(orderId)}`;
   if (fillId !== undefined) fields += `,"fillId":${quoted(fillId)}`;
+  if (event.positionId !== undefined) fields += `,"positionId":${quoted(event.positionId)}`;
   if (quoteAmount !== undefined) fields += `,"quoteAmount":"${formatScaled(quoteAmount, COST_SCALE)}"`;
   if (conversionRate !== undefined) fields += `,"conversionRate":"${formatScaled(conversionRate, RATE_SCALE)}"`;
   return fields;
@@ -116,14 +162,7 @@ export function decodeEvent(value: unknown): AccountEvent {
   const timeMicros = moment(json, 'time');
   switch (type) {
     case 'account-opened':
-      return {
-        type,
-        timeMicros,
-        currency: text(json, 'currency'),
-        oms: text(json, 'oms') as 'netting',
-        leverage: integer(json, 'leverage'),
-        aiMayOrder: truth(json, 'aiMayOrder'),
-      };
+      return { type, timeMicros, ...decodeAccountTerms(json) };
     case 'balance-changed':
       return { type, timeMicros, ...decodeBalance(json) };
     case 'order-report-quarantined':
@@ -135,37 +174,40 @@ export function decodeEvent(value: unknown): AccountEvent {
         state: text(json, 'state') as QuarantinedReport['state'],
         reason: text(json, 'reason') as QuarantinedReport['reason'],
       };
-    case 'order-pending-cancel':
-      return { type, timeMicros, ...decodeNames(json) };
+    case 'order-pending-cancel': {
+      const reason = json['reason'] === undefined ? {} : { reason: text(json, 'reason') as CancelReason };
+      return { type, timeMicros, ...decodeNames(json), ...reason };
+    }
+    case 'order-unknown':
+      return { type, timeMicros, ...decodeNames(json), reason: text(json, 'reason') };
     case 'order-accepted':
+    case 'order-triggered':
     case 'order-expired':
       return { type, timeMicros, ...decodeNames(json), brokerTimeMicros: moment(json, 'brokerTime') };
     case 'order-rejected':
-      return {
-        type,
-        timeMicros,
-        ...decodeNames(json),
-        reason: text(json, 'reason'),
-        brokerTimeMicros: moment(json, 'brokerTime'),
-      };
+    case 'order-update-rejected':
+    case 'order-cancel-rejected':
+      return { type, timeMicros, ...decodeNames(json), reason: text(json, 'reason'), ...decodeBrokerTime(json) };
     case 'order-canceled':
       return {
-        type,
-        timeMicros,
-        ...decodeNames(json),
-        reason: text(json, 'reason') as 'requested',
-        brokerTimeMicros: moment(json, 'brokerTime'),
+        ...{ type, timeMicros, ...decodeNames(json), ...decodeBrokerTime(json) },
+        reason: text(json, 'reason') as CancelReason,
       };
-    case 'order-submitted':
+    case 'order-trailed': {
+      const stopPrice = scaled(json, 'stopPrice', PRICE_SCALE);
+      return { type, timeMicros, ...decodeNames(json), stopPrice, ...decodeBrokerTime(json) };
+    }
+    case 'order-pending-update':
       return {
-        type,
-        timeMicros,
-        ...decodeNames(json),
-        ...decodeTerms(json),
-        margin: scaled(json, 'margin', MONEY_SCALE),
-        currency: text(json, 'currency'),
-        conversionRate: scaled(json, 'conversionRate', RATE_SCALE),
+        ...{ type, timeMicros, ...decodeNames(json), requestId: text(json, 'requestId') },
+        ...{ change: decodeChange(asObject(json['change'], 'change')), ...decodeMargin(json) },
       };
+    case 'order-updated': {
+      const change = decodeChange(asObject(json['change'], 'change'));
+      return { type, timeMicros, ...decodeNames(json), change, ...decodeBrokerTime(json) };
+    }
+    case 'order-submitted':
+      return { type, timeMicros, ...decodeNames(json), ...decodeTerms(json), ...decodeMargin(json) };
     case 'order-denied':
       return {
         type,
@@ -187,12 +229,46 @@ export function decodeEvent(value: unknown): AccountEvent {
     case 'position-changed':
     case 'position-closed':
       return { type, timeMicros, ...decodePosition(json) };
+    case 'trading-blocked':
+      return {
+        ...{ type, timeMicros, ...decodeBlocked(json) },
+        figures: asObject(json['figures'], 'figures') as Readonly<Record<string, string>>,
+      };
+    case 'trading-unblocked':
+      return { type, timeMicros, ...decodeBlocked(json), by: text(json, 'by') };
+    case 'day-opened':
+      return { type, timeMicros, day: text(json, 'day'), ...decodeEquity(json) };
+    case 'equity-peaked':
+      return { type, timeMicros, ...decodeEquity(json) };
+    case 'margin-called':
+    case 'margin-restored':
+    case 'stopped-out':
+      return { type, timeMicros, ...decodeEquity(json), margin: scaled(json, 'margin', MONEY_SCALE) };
   }
   throw new TypeError(`event type must be a known one, was ${String(type)}`);
 }
 
 function decodeNames(json: Json): { orderId: string; symbol: string } {
   return { orderId: text(json, 'orderId'), symbol: text(json, 'symbol') };
+}
+
+function decodeBrokerTime(json: Json): { brokerTimeMicros: number } {
+  return { brokerTimeMicros: moment(json, 'brokerTime') };
+}
+
+function decodeMargin(json: Json): { margin: bigint; currency: string; conversionRate: bigint } {
+  return {
+    ...{ margin: scaled(json, 'margin', MONEY_SCALE), currency: text(json, 'currency') },
+    conversionRate: scaled(json, 'conversionRate', RATE_SCALE),
+  };
+}
+
+function decodeBlocked(json: Json): { reason: BlockReason; subject: string } {
+  return { reason: text(json, 'reason') as BlockReason, subject: text(json, 'subject') };
+}
+
+function decodeEquity(json: Json): { equity: bigint; currency: string } {
+  return { equity: scaled(json, 'equity', MONEY_SCALE), currency: text(json, 'currency') };
 }
 
 function decodeTerms(json: Json): Omit<OrderTerms, 'symbol'> {
@@ -204,6 +280,7 @@ function decodeTerms(json: Json): Omit<OrderTerms, 'symbol'> {
     ...(json['limitPrice'] === undefined ? {} : { limitPrice: scaled(json, 'limitPrice', PRICE_SCALE) }),
     timeInForce: text(json, 'timeInForce') as OrderTerms['timeInForce'],
     source: text(json, 'source') as OrderTerms['source'],
+    ...decodeOptional(json),
   };
 }
 
@@ -237,6 +314,7 @@ function decodeBalance(json: Json): Omit<Extract<AccountEvent, { type: 'balance-
     currency: text(json, 'currency'),
     ...(json['orderId'] === undefined ? {} : { orderId: text(json, 'orderId') }),
     ...(json['fillId'] === undefined ? {} : { fillId: text(json, 'fillId') }),
+    ...(json['positionId'] === undefined ? {} : { positionId: text(json, 'positionId') }),
     ...(json['quoteAmount'] === undefined ? {} : { quoteAmount: scaled(json, 'quoteAmount', COST_SCALE) }),
     ...(json['conversionRate'] === undefined ? {} : { conversionRate: scaled(json, 'conversionRate', RATE_SCALE) }),
   };

@@ -8,10 +8,26 @@ import type { Denial } from './risk.ts';
 export type Side = 'buy' | 'sell';
 export type OrderType = 'market' | 'limit' | 'stop' | 'stop-limit' | 'trailing-stop';
 export type TimeInForce = 'gtc' | 'day' | 'gtd' | 'ioc' | 'fok';
-/** Who wanted the order: a trader, or an AI signal that the guard let through. */
-export type OrderSource = 'trader' | 'ai';
+/**
+ * Who wanted the order: a trader; an AI signal that the guard let through; a strategy; the protection of a position (`bracket`);
+ * the platform, which closes a position (`close` on its holder's wish, `stop-out`, `kill-switch`); or somebody at the broker
+ * past us (`external`).
+ */
+export type OrderSource = 'trader' | 'ai' | 'strategy' | 'bracket' | 'close' | 'stop-out' | 'kill-switch' | 'external';
 
-/** The terms of an order as it was sent. Prices and quantities are scaled by 10^8. */
+/** What of an order may be changed while it works. Prices and quantities are scaled by 10^8. */
+export interface OrderChange {
+  /** The whole quantity, what is filled already included. */
+  readonly quantity?: bigint;
+  readonly limitPrice?: bigint;
+  readonly stopPrice?: bigint;
+  readonly trailBy?: bigint;
+  readonly expireAtMicros?: number;
+  readonly stopLoss?: bigint;
+  readonly takeProfit?: bigint;
+}
+
+/** The terms of an order as it was sent. Prices and quantities are scaled by 10^8; a flag that is absent is not set. */
 export interface OrderTerms {
   readonly clientOrderId: string;
   readonly symbol: string;
@@ -19,39 +35,85 @@ export interface OrderTerms {
   readonly orderType: OrderType;
   readonly quantity: bigint;
   readonly limitPrice?: bigint;
+  /** At which a stop turns into a market order, and a stop-limit into a limit order. A trailing stop has its first one here. */
+  readonly stopPrice?: bigint;
+  /** Distance of a trailing stop behind the best price since it works. */
+  readonly trailBy?: bigint;
   readonly timeInForce: TimeInForce;
+  /** For `gtd`, and for `day` once the account has looked up when its trading day ends. */
+  readonly expireAtMicros?: number;
+  /** Prices at which what this order opens is closed again: each fill brings a stop and a limit order of its own. */
+  readonly stopLoss?: bigint;
+  readonly takeProfit?: bigint;
+  /** Never opens or enlarges a position. */
+  readonly reduceOnly?: true;
+  /** Never takes what another offers: canceled where it would. */
+  readonly postOnly?: true;
+  /** A fill of one order of a group withdraws the others. */
+  readonly ocoGroup?: string;
+  /** The position to close, on a hedging account. */
+  readonly positionId?: string;
+  /** The order whose fill this one protects. */
+  readonly parentOrderId?: string;
+  readonly strategyId?: string;
   readonly source: OrderSource;
 }
+
+/** Why an order was withdrawn. */
+export type CancelReason =
+  | 'requested'
+  | 'immediate-or-cancel'
+  | 'fill-or-kill'
+  | 'post-only'
+  | 'reduce-only'
+  | 'oco'
+  | 'position-closed'
+  | 'stop-out'
+  | 'kill-switch'
+  | 'dead-man'
+  | 'disconnected'
+  /** The broker has never seen it, and refuses it from now on. */
+  | 'never-arrived'
+  | 'broker';
 
 /** Microseconds since the epoch: when the account decided; `brokerTimeMicros` when the broker says it happened. */
 interface Timed {
   readonly timeMicros: number;
 }
 
+/** What an order, or the rest of one, needs on its own, before netting; how much of it is held depends on the rest of the symbol. */
+interface OrderMargin {
+  /** In `currency` (the account's), scaled by 10^8. */
+  readonly margin: bigint;
+  readonly currency: string;
+  /** Quote → account currency, scaled by 10^18, at which the order was valued. */
+  readonly conversionRate: bigint;
+}
+
 export type OrderEvent = Timed & { readonly orderId: string } & (
     | ({ readonly symbol: string } & (
-        | ({
-            readonly type: 'order-submitted';
-            /**
-             * What its whole quantity needs on its own, before netting, in `currency` (the account's), scaled by 10^8.
-             * How much of it is held depends on the position and the other orders of the symbol.
-             */
-            readonly margin: bigint;
-            readonly currency: string;
-            /** Quote → account currency, scaled by 10^18, at which the order was valued. */
-            readonly conversionRate: bigint;
-          } & OrderTerms)
+        | ({ readonly type: 'order-submitted' } & OrderMargin & OrderTerms)
         | ({ readonly type: 'order-denied'; readonly denial: Denial } & OrderTerms)
-        | { readonly type: 'order-accepted'; readonly brokerTimeMicros: number }
-        | { readonly type: 'order-rejected'; readonly reason: string; readonly brokerTimeMicros: number }
-        | ({ readonly type: 'order-partially-filled' | 'order-filled'; readonly side: Side } & FillTerms)
-        | { readonly type: 'order-pending-cancel' }
+        | { readonly type: 'order-accepted' | 'order-triggered' | 'order-expired'; readonly brokerTimeMicros: number }
         | {
-            readonly type: 'order-canceled';
-            readonly reason: 'requested' | 'immediate-or-cancel' | 'fill-or-kill';
+            readonly type: 'order-rejected' | 'order-update-rejected' | 'order-cancel-rejected';
+            readonly reason: string;
             readonly brokerTimeMicros: number;
           }
-        | { readonly type: 'order-expired'; readonly brokerTimeMicros: number }
+        | ({ readonly type: 'order-partially-filled' | 'order-filled'; readonly side: Side } & FillTerms)
+        | { readonly type: 'order-trailed'; readonly stopPrice: bigint; readonly brokerTimeMicros: number }
+        /** Asked for: `margin` is what the whole order would need with it. */
+        | ({
+            readonly type: 'order-pending-update';
+            readonly requestId: string;
+            readonly change: OrderChange;
+          } & OrderMargin)
+        | { readonly type: 'order-updated'; readonly change: OrderChange; readonly brokerTimeMicros: number }
+        /** The reason is absent where its owner asked. */
+        | { readonly type: 'order-pending-cancel'; readonly reason?: CancelReason }
+        | { readonly type: 'order-canceled'; readonly reason: CancelReason; readonly brokerTimeMicros: number }
+        /** The broker has not answered: only its own word ends this. */
+        | { readonly type: 'order-unknown'; readonly reason: string }
       ))
     | QuarantinedReport
   );
@@ -68,7 +130,8 @@ export interface QuarantinedReport {
     | 'not-in-this-state'
     | 'beyond-quantity'
     | 'not-positive'
-    | 'instrument-not-known';
+    | 'instrument-not-known'
+    | 'position-not-known';
 }
 
 export interface FillTerms {
@@ -83,7 +146,7 @@ export interface FillTerms {
 
 /**
  * The position after the change; a closed one has quantity and cost zero.
- * `cost` is price × quantity × contract size in quote currency, scaled by 10^18: exact, except for what partial closes rounded.
+ * `cost` is price × quantity × value of a point in quote currency, scaled by 10^18: exact, except for what partial closes rounded.
  */
 export interface PositionTerms {
   readonly positionId: string;
@@ -95,21 +158,50 @@ export interface PositionTerms {
   readonly averagePrice: bigint;
 }
 
+/** `orderId` and `fillId` name what changed it; a position closed by another has the id of that request for both. */
 export type PositionEvent = Timed & { readonly orderId: string; readonly fillId: string } & PositionTerms & {
     readonly type: 'position-opened' | 'position-changed' | 'position-closed';
   };
 
-export type BalanceReason = 'deposit' | 'withdrawal' | 'profit' | 'commission';
+export type BalanceReason =
+  | 'deposit'
+  | 'withdrawal'
+  | 'profit'
+  | 'commission'
+  | 'swap'
+  /** What was below zero behind a stop-out is forgiven. */
+  | 'negative-balance-protection';
+
+/** When an account is warned and when its positions are closed. */
+export interface StopOutTerms {
+  /** `percent`: levels are margin levels (equity ÷ margin), in percent scaled by 10^2; `money`: equity in account currency, scaled by 10^8. */
+  readonly mode: 'percent' | 'money';
+  /** Below it the account is warned. */
+  readonly callLevel: bigint;
+  /** Below it pending orders are withdrawn and positions closed, the largest loss first. */
+  readonly stopLevel: bigint;
+}
+
+export type OrderManagement = 'netting' | 'hedging';
+
+/** Terms of an account that may differ from one to the next. */
+export interface AccountTerms {
+  readonly currency: string;
+  readonly oms: OrderManagement;
+  readonly leverage: number;
+  readonly aiMayOrder: boolean;
+  /** Absent: nobody is stopped out by us. */
+  readonly stopOut?: StopOutTerms;
+  /** The balance is brought back to zero when a stop-out leaves it below. */
+  readonly negativeBalanceProtection?: true;
+}
+
+/** Why nothing may be opened on an account, or in a symbol or by a strategy of it. Closing is always allowed. */
+export type BlockReason = 'reconciliation' | 'daily-loss' | 'drawdown' | 'repeated-execution';
 
 export type AccountLifeEvent = Timed &
   (
-    | {
-        readonly type: 'account-opened';
-        readonly currency: string;
-        readonly oms: 'netting';
-        readonly leverage: number;
-        readonly aiMayOrder: boolean;
-      }
+    | ({ readonly type: 'account-opened' } & AccountTerms)
     | {
         readonly type: 'balance-changed';
         readonly reason: BalanceReason;
@@ -119,9 +211,35 @@ export type AccountLifeEvent = Timed &
         readonly currency: string;
         readonly orderId?: string;
         readonly fillId?: string;
-        /** Profit in quote currency before conversion (scaled by 10^18), and the rate used (quote → account, scaled by 10^18). */
+        readonly positionId?: string;
+        /** The amount in quote currency before conversion (scaled by 10^18), and the rate used (quote → account, scaled by 10^18). */
         readonly quoteAmount?: bigint;
         readonly conversionRate?: bigint;
+      }
+    | {
+        readonly type: 'trading-blocked';
+        readonly reason: BlockReason;
+        /** A strategy's or a symbol's name; empty: the whole account. */
+        readonly subject: string;
+        /** Decimal text and names that explain it. */
+        readonly figures: Readonly<Record<string, string>>;
+      }
+    | {
+        readonly type: 'trading-unblocked';
+        readonly reason: BlockReason;
+        readonly subject: string;
+        readonly by: string;
+      }
+    /** A trading day begins: losses are counted from this equity. `day` is its date where the market is, as `2026-11-26`. */
+    | { readonly type: 'day-opened'; readonly day: string; readonly equity: bigint; readonly currency: string }
+    /** The equity has not been higher on this day, by a step that is worth a row. */
+    | { readonly type: 'equity-peaked'; readonly equity: bigint; readonly currency: string }
+    /** The account is warned; `margin-restored` takes it back. */
+    | {
+        readonly type: 'margin-called' | 'margin-restored' | 'stopped-out';
+        readonly equity: bigint;
+        readonly margin: bigint;
+        readonly currency: string;
       }
   );
 

@@ -6,7 +6,7 @@
  * of these, that share of their margin counts.
  */
 import type { Account, SideTotals, SymbolTotals } from './account.ts';
-import type { PositionTerms } from './events.ts';
+import type { PositionTerms, Side } from './events.ts';
 import type { Instrument } from './instrument.ts';
 import type { Prices } from './conversion.ts';
 import { conversionRate, worseSide } from './conversion.ts';
@@ -41,16 +41,24 @@ export function valuationOf(account: Account, prices: Prices): Valuation | undef
   let margin = 0n;
   for (const position of account.positions.values()) {
     const profit = openProfitIn(account.currency, position, prices);
-    const held = symbolMargin(account, position.symbol, account.totals.get(position.symbol), prices);
-    if (profit === undefined || held === undefined) return undefined;
+    if (profit === undefined) return undefined;
     openProfit += profit;
-    margin += held;
   }
-  for (const [symbol, totals] of account.totals) {
-    if (!account.positions.has(symbol)) margin += larger(totals.buy.margin, totals.sell.margin);
+  for (const symbol of symbolsOf(account)) {
+    const held = symbolMargin(account, symbol, account.totals.get(symbol), prices);
+    if (held === undefined) return undefined;
+    margin += held;
   }
   const equity = account.balance + openProfit;
   return { openProfit, equity, margin, freeMargin: equity - margin };
+}
+
+/** What an account has something open or working in. */
+function symbolsOf({ oms, positions, totals }: Account): Iterable<string> {
+  if (oms === 'netting' && totals.size === 0) return positions.keys();
+  const symbols = new Set<string>(totals.keys());
+  for (const { symbol } of positions.values()) symbols.add(symbol);
+  return symbols;
 }
 
 /** The first symbol for whose sake an account cannot be valued. */
@@ -94,6 +102,7 @@ export function symbolMargin(
   totals: SymbolTotals | undefined,
   prices: Prices,
 ): bigint | undefined {
+  if (account.oms === 'hedging') return hedgedMargin(account, symbol, totals, prices);
   const position = account.positions.get(symbol);
   if (!position) return totals ? larger(totals.buy.margin, totals.sell.margin) : 0n;
   const held = positionMargin(account, position, prices);
@@ -104,6 +113,39 @@ export function symbolMargin(
     ? larger(held + buy.margin, uncovered(sell, position.quantity, account.currency))
     : larger(held + sell.margin, uncovered(buy, position.quantity, account.currency));
 }
+
+/**
+ * On a hedging account a symbol has two legs, of positions and of orders that would open more. As the instrument has it, either the leg
+ * that needs more counts alone; or the part of the larger leg that the smaller does not cover, and of the covered part what its
+ * contract size for hedged volume makes (MQL5 book, "Margin of hedged positions").
+ */
+function hedgedMargin(
+  account: Account,
+  symbol: string,
+  totals: SymbolTotals | undefined,
+  prices: Prices,
+): bigint | undefined {
+  const legs = { buy: totals?.buy ?? NOTHING, sell: totals?.sell ?? NOTHING };
+  for (const position of account.positions.values()) {
+    if (position.symbol !== symbol) continue;
+    const held = positionMargin(account, position, prices);
+    if (held === undefined) return undefined;
+    const { quantity, margin } = legs[position.side];
+    legs[position.side] = { quantity: quantity + position.quantity, margin: margin + held };
+  }
+  const instrument = prices.instrument(symbol);
+  if (!instrument) return undefined;
+  if (instrument.hedgedMarginUsesLeg) return larger(legs.buy.margin, legs.sell.margin);
+  const [long, short] = legs.buy.quantity >= legs.sell.quantity ? [legs.buy, legs.sell] : [legs.sell, legs.buy];
+  if (long.quantity === 0n) return 0n;
+  const { currency } = account;
+  const open = shareOf(long.margin, long.quantity - short.quantity, long.quantity, currency);
+  const covered = instrument.hedgedMargin ?? 0n;
+  if (covered === 0n || short.quantity === 0n) return open;
+  return open + shareOf(long.margin, short.quantity * covered, long.quantity * instrument.contractSize, currency);
+}
+
+const NOTHING: SideTotals = { quantity: 0n, margin: 0n };
 
 /** Margin of the part of a side's orders that an opposite position of `cover` lots does not take up. */
 function uncovered(side: SideTotals, cover: bigint, currency: string): bigint {
@@ -122,36 +164,81 @@ function positionMargin(account: Account, position: PositionTerms, prices: Price
   if (!instrument) return undefined;
   const rate = conversionRate(marginCurrency(instrument), account.currency, 'high', prices);
   if (rate === undefined) return undefined;
-  return marginFor(instrument, position.quantity, position.cost, account.leverage, rate, account.currency);
+  const { side, quantity, cost } = position;
+  return marginFor(instrument, { side, quantity, notional: cost }, account.leverage, rate, account.currency);
 }
 
 /** The currency in which an instrument's margin arises, before conversion. */
 export function marginCurrency(instrument: Instrument): string {
-  return instrument.calculationMode === 'forex' ? instrument.baseCurrency : instrument.quoteCurrency;
+  const { calculationMode } = instrument;
+  return calculationMode === 'forex' || calculationMode === 'forex-no-leverage'
+    ? instrument.baseCurrency
+    : instrument.quoteCurrency;
+}
+
+/** What margin is computed of. */
+export interface Exposure {
+  readonly side: Side;
+  readonly quantity: bigint;
+  /** Its value in quote currency, scaled by 10^18; plays no part where margin goes by lots. */
+  readonly notional: bigint;
 }
 
 /**
- * Margin to hold for a quantity, in account currency, scaled by 10^8, rounded up to the minor unit.
+ * Margin to hold, in account currency, scaled by 10^8, rounded up to the minor unit. Formulas: MQL5 reference, ENUM_SYMBOL_CALC_MODE.
  *
- * @param notional its value in quote currency, scaled by 10^18; plays no part in mode `forex`
- * @param accountLeverage 1 to 500; the lower of it and the instrument's counts
+ * @param accountLeverage 1 to 500; the lower of it and the instrument's counts, in the modes that know leverage
  * @param rate margin currency → account currency, scaled by 10^18
+ * @throws {TypeError} a calculation mode that nothing here computes
  */
 export function marginFor(
   instrument: Instrument,
-  quantity: bigint,
-  notional: bigint,
+  { side, quantity, notional }: Exposure,
   accountLeverage: number,
   rate: bigint,
   currency: string,
 ): bigint {
-  const leverage = BigInt(Math.min(accountLeverage, instrument.maxLeverage));
+  const [exposure, scale, divisor] = exposureOf(instrument, quantity, notional, accountLeverage);
+  const share = instrument.marginRates?.[side];
   const digits = minorDigits(currency);
-  const [exposure, scale] =
-    instrument.calculationMode === 'forex'
-      ? [quantity * instrument.contractSize, QUANTITY_SCALE + RATE_SCALE]
-      : [notional, COST_SCALE + RATE_SCALE];
-  return divideUp(exposure * rate, leverage * powerOfTen(scale - digits)) * powerOfTen(MONEY_SCALE - digits);
+  const total = share === undefined ? exposure * rate : exposure * rate * share;
+  const scales = scale + RATE_SCALE + (share === undefined ? 0 : MONEY_SCALE);
+  return divideUp(total, divisor * powerOfTen(scales - digits)) * powerOfTen(MONEY_SCALE - digits);
+}
+
+/** The formula of a mode as a fraction: what it is of, the digits that this is scaled by, and what it is divided by. */
+function exposureOf(
+  instrument: Instrument,
+  quantity: bigint,
+  notional: bigint,
+  accountLeverage: number,
+): readonly [exposure: bigint, scale: number, divisor: bigint] {
+  const { calculationMode: mode, contractSize, initialMargin, tickValue, tickSize } = instrument;
+  const leverage = BigInt(Math.min(accountLeverage, instrument.maxLeverage));
+  if (initialMargin !== undefined && mode !== 'forex')
+    return [quantity * initialMargin, QUANTITY_SCALE + MONEY_SCALE, 1n];
+  switch (mode) {
+    case 'forex':
+      return [quantity * contractSize, QUANTITY_SCALE, leverage];
+    case 'forex-no-leverage':
+      return [quantity * contractSize, QUANTITY_SCALE, 1n];
+    case 'cfd':
+    case 'exchange-stocks':
+      return [notional, COST_SCALE, 1n];
+    case 'cfd-index':
+      return [notional * (tickValue ?? 1n), COST_SCALE, tickValue === undefined ? 1n : tickSize];
+    case 'cfd-leverage':
+    case 'isolated':
+      return [notional, COST_SCALE, leverage];
+    case 'futures':
+    case 'exchange-futures':
+    case 'exchange-futures-forts':
+    case 'exchange-bonds':
+    case 'exchange-stocks-moex':
+    case 'exchange-bonds-moex':
+    case 'collateral':
+      throw new TypeError(`margin of calculation mode ${mode} is not computed without an initial margin`);
+  }
 }
 
 function larger(a: bigint, b: bigint): bigint {

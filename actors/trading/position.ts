@@ -1,6 +1,9 @@
-/** Netting: one position a symbol; fills on its side add to it, fills against it close it and, what is left over, opens the other side. */
+/**
+ * What fills make of positions. Netting: one position a symbol; fills on its side add to it, fills against it close it and, what is
+ * left over, opens the other side. Hedging: a fill opens a position of its own, or closes the one that its order names.
+ */
 import type { Quote } from '../market/quote.ts';
-import type { PositionTerms, Side } from './events.ts';
+import type { OrderManagement, PositionTerms, Side } from './events.ts';
 import type { Instrument } from './instrument.ts';
 import { notionalOf } from './instrument.ts';
 import { COST_SCALE, divideHalfEven, powerOfTen, PRICE_SCALE, QUANTITY_SCALE } from './money.ts';
@@ -57,6 +60,53 @@ export function closingPrice(side: Side, quote: Pick<Quote, 'bid' | 'ask'>): big
   return BigInt(side === 'buy' ? Math.min(quote.bid, quote.ask) : Math.max(quote.bid, quote.ask));
 }
 
+export interface Applied extends Netted {
+  /** Of the fill, what opened or enlarged a position, which is the last one of `changes`. */
+  readonly opened: bigint;
+  readonly positionId: string;
+}
+
+/**
+ * @param fill `positionId`: the position that it is to close, on a hedging account
+ * @param newPositionId the id of a position that the fill opens
+ */
+export function applyFill(
+  account: { readonly oms: OrderManagement; readonly positions: ReadonlyMap<string, PositionTerms> },
+  fill: Execution & { readonly symbol: string; readonly positionId?: string },
+  instrument: Instrument,
+  newPositionId: string,
+): Applied | 'position-not-known' | 'beyond-position' {
+  let position = account.oms === 'netting' ? account.positions.get(fill.symbol) : undefined;
+  if (account.oms === 'hedging' && fill.positionId !== undefined) {
+    position = account.positions.get(fill.positionId);
+    if (!position || position.side === fill.side) return 'position-not-known';
+    if (fill.quantity > position.quantity) return 'beyond-position';
+  }
+  const netted = netFill(position, fill, instrument, newPositionId);
+  const last = netted.changes.at(-1)!;
+  const isOpened = last.position.side === fill.side;
+  const closed = position && position.side !== fill.side ? smaller(position.quantity, fill.quantity) : 0n;
+  return { ...netted, opened: isOpened ? fill.quantity - closed : 0n, positionId: last.position.positionId };
+}
+
+/**
+ * Two opposite positions close each other as far as the smaller one goes: each gives up its part of the cost, and the difference is the
+ * profit, which is what selling the long one at the short one's price would bring.
+ */
+export function netPositions(
+  a: PositionTerms,
+  b: PositionTerms,
+): { readonly changes: readonly PositionChange[]; readonly realized: bigint } {
+  const closed = smaller(a.quantity, b.quantity);
+  const [released, against] = [releasedCost(a, closed), releasedCost(b, closed)];
+  const realized = a.side === 'buy' ? against - released : released - against;
+  return { changes: [reduce(a, closed, released), reduce(b, closed, against)], realized };
+}
+
+function smaller(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
 function open(fill: Execution, quantity: bigint, instrument: Instrument, positionId: string): PositionChange {
   const { side, price } = fill;
   const cost = notionalOf(instrument, quantity, price);
@@ -89,5 +139,5 @@ function releasedCost(position: PositionTerms, closed: bigint): bigint {
 const COST_TO_PRICE = powerOfTen(COST_SCALE - PRICE_SCALE - QUANTITY_SCALE);
 
 function averagePrice(cost: bigint, quantity: bigint, instrument: Instrument): bigint {
-  return divideHalfEven(cost, quantity * instrument.contractSize * COST_TO_PRICE);
+  return divideHalfEven(cost, quantity * instrument.pointValue * COST_TO_PRICE);
 }

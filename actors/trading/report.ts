@@ -1,12 +1,16 @@
 /** What a broker's report means for an account: the events that follow from it, none when it says nothing new. */
 import type { Account, Facts, WorkingOrder } from './account.ts';
-import type { BrokerReport } from './broker.ts';
-import { conversionRate, worseSide } from './conversion.ts';
-import type { AccountEvent, QuarantinedReport } from './events.ts';
-import { convertHalfEven } from './margin.ts';
+import { blockKey, positionKey } from './account-keys.ts';
+import { bookQuoteAmount } from './booking.ts';
+import type { BrokerOrder, BrokerReport } from './broker.ts';
+import { commissionOf } from './commission.ts';
+import type { AccountEvent, OrderChange, OrderTerms, QuarantinedReport } from './events.ts';
 import { transitions } from './order.ts';
-import type { Instrument } from './instrument.ts';
-import { netFill } from './position.ts';
+import { fillableQuantity } from './order-book.ts';
+import { applyFill } from './position.ts';
+import { protect, superfluous } from './protection.ts';
+import { executionSubject, rememberFill } from './recent-orders.ts';
+import { repeatedExecution } from './risk-breaches.ts';
 
 type FillReport = Extract<BrokerReport, { type: 'filled' }>;
 
@@ -17,6 +21,7 @@ export function decideReport(
   report: BrokerReport,
   facts: Facts,
 ): readonly AccountEvent[] {
+  if (report.type === 'external') return order ? [] : adopt(account, report, report.order, facts);
   if (!order) return quarantine(order, report, facts, 'order-not-known');
   if (report.type === 'filled') return decideFill(account, order, report, facts);
 
@@ -26,92 +31,116 @@ export function decideReport(
   if (next === 'ignored') return [];
   if (next === 'quarantine') return quarantine(order, report, facts, 'not-in-this-state');
   const { orderId, symbol } = order;
-  const common = { orderId, symbol, timeMicros: facts.nowMicros, brokerTimeMicros: report.timeMicros };
+  const said = { orderId, symbol, timeMicros: facts.nowMicros };
+  const common = { ...said, brokerTimeMicros: report.timeMicros };
   switch (report.type) {
     case 'accepted':
-      return [{ ...common, type: 'order-accepted' }];
-    case 'rejected':
-      return [{ ...common, type: 'order-rejected', reason: report.reason }];
-    case 'canceled':
-      return [{ ...common, type: 'order-canceled', reason: report.reason }];
+    case 'triggered':
     case 'expired':
-      return [{ ...common, type: 'order-expired' }];
+      return [{ ...common, type: `order-${report.type}` }];
+    case 'rejected':
+    case 'update-rejected':
+    case 'cancel-rejected':
+      return [{ ...common, type: `order-${report.type}`, reason: report.reason }];
+    case 'canceled':
+      // The broker knows that we asked; we know why.
+      return [{ ...common, type: 'order-canceled', reason: reasonOf(report.reason, order) }];
+    case 'trailed':
+      return [{ ...common, type: 'order-trailed', stopPrice: report.stopPrice }];
+    case 'updated':
+      return [{ ...common, type: 'order-updated', change: { ...protectionOf(order), ...report.change } }];
+    case 'unknown':
+      return [{ ...said, type: 'order-unknown', reason: report.reason }];
   }
 }
 
-/** The fill, then what it makes of the position, then the profit that it realizes. */
+function reasonOf(said: Extract<BrokerReport, { type: 'canceled' }>['reason'], { cancelRequested }: WorkingOrder) {
+  return said === 'requested' && cancelRequested ? cancelRequested : said;
+}
+
+/** Of a change under way, what no broker hears of. */
+function protectionOf({ pendingChange }: WorkingOrder): OrderChange {
+  const { stopLoss, takeProfit } = pendingChange?.change ?? {};
+  return { ...(stopLoss === undefined ? {} : { stopLoss }), ...(takeProfit === undefined ? {} : { takeProfit }) };
+}
+
+/** The fill, then what it makes of the position, what that earns and costs, and what follows for other orders. */
 function decideFill(account: Account, order: WorkingOrder, report: FillReport, facts: Facts): readonly AccountEvent[] {
   const fillId = `f-${report.venue}-${report.executionId}`;
   if (order.fillIds.includes(fillId)) return [];
   const { quantity, price } = report;
   if (quantity <= 0n || price <= 0n) return quarantine(order, report, facts, 'not-positive');
   const filledQuantity = order.filledQuantity + quantity;
-  if (filledQuantity > order.quantity) return quarantine(order, report, facts, 'beyond-quantity');
-  const input = filledQuantity === order.quantity ? 'filled' : 'partially-filled';
+  const most = fillableQuantity(order);
+  if (filledQuantity > most) return quarantine(order, report, facts, 'beyond-quantity');
+  const input = filledQuantity === most ? 'filled' : 'partially-filled';
   if (transitions[order.state][input] === 'quarantine') return quarantine(order, report, facts, 'not-in-this-state');
   const instrument = facts.instrument(order.symbol);
   if (!instrument) return quarantine(order, report, facts, 'instrument-not-known');
 
-  const { orderId, symbol, side } = order;
+  const { orderId, symbol, side, positionId } = order;
+  const execution = { symbol, side, quantity, price, ...(positionId === undefined ? {} : { positionId }) };
+  const applied = applyFill(account, execution, instrument, `p-${account.accountId}-${facts.seq}`);
+  if (applied === 'position-not-known') return quarantine(order, report, facts, applied);
+  if (applied === 'beyond-position') return quarantine(order, report, facts, 'beyond-quantity');
+
   const common = { orderId, timeMicros: facts.nowMicros };
   const fill = { fillId, quantity, price, filledQuantity, brokerTimeMicros: report.timeMicros };
   const events: AccountEvent[] = [{ ...common, type: `order-${input}`, symbol, side, ...fill }];
-
-  const { changes, realized } = netFill(
-    account.positions.get(symbol),
-    { side, quantity, price },
-    instrument,
-    `p-${account.accountId}-${facts.seq}`,
-  );
-  for (const { type, position } of changes) events.push({ ...common, type, fillId, ...position });
-  if (realized !== undefined) events.push(bookProfit(account, order, fillId, realized, instrument, facts));
+  const positions = new Map(account.positions);
+  for (const { type, position } of applied.changes) {
+    events.push({ ...common, type, fillId, ...position });
+    if (type === 'position-closed') positions.delete(positionKey(account, position));
+    else positions.set(positionKey(account, position), position);
+  }
+  let { balance } = account;
+  const { quoteCurrency } = instrument;
+  const source = { orderId, fillId, lastRate: order.conversionRate };
+  if (applied.realized !== undefined) {
+    const profit = bookQuoteAmount(account, 'profit', applied.realized, quoteCurrency, facts, source);
+    ({ balance } = profit);
+    events.push(profit);
+  }
+  const commission = commissionOf(instrument, { quantity, price });
+  if (commission && commission.amount > 0n) {
+    const lastRate = commission.currency === quoteCurrency ? order.conversionRate : 0n;
+    const booking = { ...source, lastRate, balance };
+    events.push(bookQuoteAmount(account, 'commission', -commission.amount, commission.currency, facts, booking));
+  }
+  events.push(...protect(account, order, { fillId, opened: applied.opened, positionId: applied.positionId }, facts));
+  const filled = { ...order, filledQuantity };
+  events.push(...superfluous(account, filled, input === 'filled', positions, facts));
+  events.push(...throttled(account, order, facts));
   return events;
 }
 
-/** Profit is booked half-even at the minor unit, at the rate that is worse for the trader. A closing without profit is booked too. */
-function bookProfit(
-  account: Account,
-  order: WorkingOrder,
-  fillId: string,
-  quoteAmount: bigint,
-  instrument: Instrument,
-  facts: Facts,
-): AccountEvent {
-  const rate = bookingRate(account, order, quoteAmount, instrument, facts);
-  const { currency } = account;
-  const amount = convertHalfEven(quoteAmount, rate, currency);
-  return {
-    type: 'balance-changed',
-    timeMicros: facts.nowMicros,
-    reason: 'profit',
-    amount,
-    balance: account.balance + amount,
-    currency,
-    orderId: order.orderId,
-    fillId,
-    quoteAmount,
-    conversionRate: rate,
-  };
+/** What trades in circles is stopped until a person has looked at it. */
+function throttled(account: Account, order: WorkingOrder, facts: Facts): readonly AccountEvent[] {
+  const subject = executionSubject(order);
+  if (account.blocks.has(blockKey('repeated-execution', subject))) return [];
+  const recent = rememberFill(account.recent, subject, facts.nowMicros);
+  const figures = repeatedExecution(recent, subject, facts.nowMicros, facts.limits(order));
+  if (!figures) return [];
+  return [{ type: 'trading-blocked', timeMicros: facts.nowMicros, reason: 'repeated-execution', subject, figures }];
 }
 
-/**
- * A fill has happened and must be booked, so a rate is always found: fresh quotes, else the last ones whatever their age,
- * else (the board is still empty after a restart) the rate at which the order was valued when it was let through.
- */
-function bookingRate(
+/** An order that somebody placed past us is ours to carry from now on: it counts, and can be withdrawn. */
+function adopt(
   account: Account,
-  order: WorkingOrder,
-  quoteAmount: bigint,
-  instrument: Instrument,
+  report: BrokerReport,
+  placed: Omit<BrokerOrder, 'orderId'>,
   facts: Facts,
-): bigint {
-  const side = worseSide(quoteAmount);
-  const { quoteCurrency } = instrument;
-  return (
-    conversionRate(quoteCurrency, account.currency, side, facts, facts.nowMicros) ??
-    conversionRate(quoteCurrency, account.currency, side, facts) ??
-    order.conversionRate
-  );
+): readonly AccountEvent[] {
+  const { orderId } = report;
+  const { filledQuantity: _filled, executions: _executions, isTriggered: _triggered, ...known } = placed;
+  const terms: OrderTerms = { ...known, clientOrderId: `~${orderId}`, source: 'external' };
+  const { symbol } = terms;
+  const common = { orderId, timeMicros: facts.nowMicros };
+  const { currency } = account;
+  return [
+    { ...common, ...terms, type: 'order-submitted', margin: 0n, currency, conversionRate: 0n },
+    { ...common, type: 'order-accepted', symbol, brokerTimeMicros: report.timeMicros },
+  ];
 }
 
 function quarantine(

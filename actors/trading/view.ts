@@ -6,6 +6,7 @@ import type { Instrument } from './instrument.ts';
 import { formatPrice, formatQuantity } from './instrument.ts';
 import { marginLevelOf, openProfitIn, valuationOf } from './margin.ts';
 import { formatMoney, formatScaled } from './money.ts';
+import { optionalView } from './order-fields.ts';
 import { closingPrice } from './position.ts';
 import { formatTime } from './time.ts';
 
@@ -14,9 +15,12 @@ export interface AccountView {
   readonly id: string;
   readonly currency: string;
   readonly mode: 'paper';
-  readonly oms: 'netting';
+  readonly oms: 'netting' | 'hedging';
   readonly leverage: number;
   readonly status: 'open' | 'not-open';
+  /** Why nothing may be opened; nothing where all may. */
+  readonly blocks: readonly { readonly reason: string; readonly subject: string; readonly since: string }[];
+  readonly isMarginCalled: boolean;
   readonly balance: string;
   readonly equity: string | null;
   readonly margin: string | null;
@@ -40,6 +44,10 @@ export function accountView(account: Account, slug: string, prices: Prices): Acc
     oms,
     leverage,
     status: isOpen ? 'open' : 'not-open',
+    blocks: [...account.blocks.values()].map(({ reason, subject, sinceMicros }) => ({
+      ...{ reason, subject, since: formatTime(sinceMicros) },
+    })),
+    isMarginCalled: account.isMarginCalled,
     balance: formatMoney(balance, currency),
     equity: money(valuation?.equity),
     margin: money(valuation?.margin),
@@ -49,6 +57,7 @@ export function accountView(account: Account, slug: string, prices: Prices): Acc
   };
 }
 
+/** Further terms (`limitPrice`, `stopPrice`, `expireAt`, `reduceOnly` …) are there where the order has them. */
 export interface OrderView {
   readonly orderId: string;
   readonly clientOrderId: string;
@@ -79,6 +88,7 @@ export function orderView(order: WorkingOrder, instrument: Instrument | undefine
     source,
     state,
     submittedAt: formatTime(order.submittedMicros),
+    ...optionalView(order, instrument),
   };
 }
 

@@ -1,14 +1,7 @@
 /** How fast an account comes back from its journal: read, decoded and folded, as at its start. */
 import assert from 'node:assert/strict';
-import {
-  commandId,
-  decide,
-  digest,
-  emptyAccount,
-  evolve,
-  type Account,
-  type Facts,
-} from '../../actors/trading/account.ts';
+import { decide, emptyAccount, evolve, type Account, type Facts } from '../../actors/trading/account.ts';
+import { commandId, digest } from '../../actors/trading/command-identity.ts';
 import { decodePayload, encodeEvent, encodePayload } from '../../actors/trading/codec.ts';
 import type { AccountCommand } from '../../actors/trading/commands.ts';
 import { simulatedQuote } from '../../actors/market/simulator.ts';
@@ -73,7 +66,8 @@ function* trading(
   const nowMicros = Date.now() * 1_000;
   const quote = { symbol, sequence: 1, ...simulatedQuote(instrument, 1, nowMicros) };
   const facts = (seq: number): Facts => ({
-    ...{ nowMicros, seq, limits: riskLimits, quote: () => quote },
+    ...{ nowMicros, seq, limits: () => riskLimits, quote: () => quote },
+    ...{ killed: () => undefined, hours: () => undefined, recentRange: () => undefined },
     instrument: (name) => instruments.get(name),
   });
   let account = from;

@@ -3,6 +3,7 @@ import assert from 'node:assert';
 import { simulatedQuote } from '../../actors/market/simulator.ts';
 import { decide, emptyAccount, evolve, type Account, type Decision, type Facts } from '../../actors/trading/account.ts';
 import type { AccountCommand } from '../../actors/trading/commands.ts';
+import type { RiskLimits } from '../../actors/trading/risk.ts';
 import { tradedInstruments } from '../../bin/instruments.ts';
 import { riskLimits } from '../../config/limits.ts';
 import { percentile, type BenchOptions } from '../report.ts';
@@ -14,6 +15,13 @@ const decisions = 50_000;
 const variety = 4_096;
 const positions = 8;
 const unit = 10n ** 8n;
+/** Every bound is looked at, and none is reached. */
+const allLimits: RiskLimits = {
+  ...riskLimits,
+  ...{ maxOrderQuantity: 1_000n * unit, maxOpenQuantity: 10_000n * unit, maxOpenNotional: 10n ** 10n * unit },
+  ...{ rollingPriceCollar: unit, duplicateWindowMs: 1, repeatedExecutions: 1_000, repeatedExecutionWindowMs: 1_000 },
+  ...{ maxDailyLoss: 10n ** 9n * unit, maxDrawdown: 10n ** 9n * unit, minMarginLevel: 1n },
+};
 
 export function measureRiskCheck(scale: number, emit: BenchOptions['emit']): void {
   const count = Math.max(variety, Math.round(decisions * scale));
@@ -26,7 +34,8 @@ export function measureRiskCheck(scale: number, emit: BenchOptions['emit']): voi
     }),
   );
   const facts = (seq: number): Facts => ({
-    ...{ nowMicros, seq, limits: riskLimits },
+    ...{ nowMicros, seq, limits: () => allLimits, killed: () => undefined },
+    ...{ hours: () => undefined, recentRange: () => undefined },
     quote: (symbol) => quotes.get(symbol),
     instrument: (symbol) => instruments.get(symbol),
   });

@@ -1,15 +1,10 @@
 import { expect, test } from 'vitest';
 import { journalWriter } from '../../actors/journal-writer.ts';
-import {
-  accountPath,
-  numbered,
-  outstanding,
-  tradingAccount,
-  type TradingAccountMessage,
-} from '../../actors/trading-account.ts';
+import { accountPath, numbered, tradingAccount, type TradingAccountMessage } from '../../actors/trading-account.ts';
 import { emptyAccount, evolve, type Account } from '../../actors/trading/account.ts';
 import { decodePayload } from '../../actors/trading/codec.ts';
 import type { AccountEvent } from '../../actors/trading/events.ts';
+import { bookOf, pendingCancels } from '../../actors/trading/reconcile.ts';
 import { commitsOf, type PlatformTopics } from '../../actors/trading/topics.ts';
 import { limits } from '../../config/limits.ts';
 import { silentLog } from '../../runtime/actor.ts';
@@ -187,11 +182,11 @@ test('an order that was being withdrawn when its broker forgot all is canceled, 
   const ledger: Ledger = opened();
   ledger.give(limitOrder('1.08000'));
   ledger.give({ type: 'cancel-order', orderId: 'o-1-3', requestId: 'r' });
-  const { orders, cancels } = outstanding(ledger.account);
   const told: string[] = [];
-  const login = rig.stage.broker.login('acme/after-a-restart', (report) => told.push(report.type));
-  for (const order of orders) login.place(order);
-  for (const orderId of cancels) login.cancel(orderId);
+  const login = rig.stage.broker.login('acme/after-a-restart', bookOf(ledger.account), (message) => {
+    if (message.type === 'report') told.push(message.report.type);
+  });
+  for (const orderId of pendingCancels(ledger.account)) login.cancel(orderId, 'r');
   await rig.test.settle();
   expect(told).toEqual(['canceled']);
 });
@@ -243,7 +238,7 @@ test('the broker hears of an order once it is durable, and never of one that did
 
 function brokersOrders(rig: StageRig): number {
   const info = rig.test.system.inspectActor('/tenants/acme/accounts/a-1/broker-session');
-  return (info?.state as { working: number } | undefined)?.working ?? 0;
+  return (info?.state as { placed: number } | undefined)?.placed ?? 0;
 }
 
 test('one account that crashes again and again leaves its neighbour trading', async () => {
@@ -309,15 +304,4 @@ test('an account that starts from a snapshot is the one that its whole journal g
   const read = await second.ask({ type: 'read' }, { timeoutMs: 1_000 });
   expect(read).toEqual({ state: ledger.account, seq: 6 });
   expect(journal.reads).toEqual([0, 4]);
-});
-
-test('what a broker may not have heard of: every working order, or the cancel of one that is pending', () => {
-  const ledger: Ledger = opened();
-  ledger.give(limitOrder('1.07000', { clientOrderId: 'c-1' }));
-  ledger.give(limitOrder('1.06000', { clientOrderId: 'c-2' }));
-  ledger.give({ type: 'cancel-order', orderId: 'o-1-4', requestId: 'r' });
-  expect(outstanding(ledger.account)).toMatchObject({
-    orders: [{ orderId: 'o-1-3' }],
-    cancels: ['o-1-4'],
-  });
 });

@@ -21,7 +21,7 @@ test.each(instruments)('the terms of $symbol are sound', (terms) => {
   expect(Number.isSafeInteger(Number(reference) * 100)).toBe(true);
 });
 
-const caps = { 'forex-major': 30, 'forex-minor': 20, metal: 20, index: 20, crypto: 2 };
+const caps = { 'forex-major': 30, 'forex-minor': 20, metal: 20, commodity: 10, index: 20, equity: 5, crypto: 2 };
 
 test.each(instruments)('$symbol keeps to the leverage cap of its class', ({ assetClass, maxLeverage }) => {
   expect(maxLeverage).toBe(caps[assetClass]);

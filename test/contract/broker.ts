@@ -1,7 +1,14 @@
 /** What every broker does, whichever driver stands for it. */
 import { expect, test } from 'vitest';
 
-import type { Broker, BrokerLogin, BrokerOrder, BrokerReport } from '../../actors/trading/broker.ts';
+import type {
+  Broker,
+  BrokerLogin,
+  BrokerMessage,
+  BrokerOrder,
+  BrokerReport,
+  BrokerStatement,
+} from '../../actors/trading/broker.ts';
 
 /** A broker with one market that the test moves. Prices are scaled by 10^8. */
 export interface BrokerHarness {
@@ -15,6 +22,11 @@ export interface BrokerHarness {
 }
 
 const lot = 100_000_000n;
+const nothing = { orders: [], positions: [] };
+
+function into(reports: BrokerReport[]): (message: BrokerMessage) => void {
+  return (message) => void (message.type === 'report' && reports.push(message.report));
+}
 
 export function brokerContract(start: () => BrokerHarness | Promise<BrokerHarness>): void {
   interface Session {
@@ -24,13 +36,27 @@ export function brokerContract(start: () => BrokerHarness | Promise<BrokerHarnes
     order(orderId: string, change?: Partial<BrokerOrder>): BrokerOrder;
     /** Types of the reports about an order, in order. */
     told(orderId: string): string[];
+    /** Ids of the orders that work, as the broker states them. */
+    working(): Promise<string[]>;
   }
 
   /** Runs a test in a market of 1.0000 to 1.0001 with one account logged in. */
   const session = (run: (session: Session) => Promise<void>) => async () => {
     const harness = await start();
     const reports: BrokerReport[] = [];
-    const login = harness.broker.login('account-1', (report) => reports.push(report));
+    const statements: BrokerStatement[] = [];
+    const login = harness.broker.login('account-1', nothing, (message) => {
+      if (message.type === 'report') reports.push(message.report);
+      if (message.type === 'statement') statements.push(message.statement);
+    });
+    const working = async () => {
+      login.query('working', [], true);
+      await harness.settle();
+      return statements
+        .at(-1)!
+        .orders.filter(({ state }) => state === 'working')
+        .map(({ orderId }) => orderId);
+    };
     const order = (orderId: string, change: Partial<BrokerOrder> = {}): BrokerOrder => ({
       orderId,
       symbol: harness.symbol,
@@ -43,7 +69,7 @@ export function brokerContract(start: () => BrokerHarness | Promise<BrokerHarnes
     const told = (orderId: string) => reports.filter((report) => report.orderId === orderId).map(({ type }) => type);
     try {
       await harness.quote(100_000_000, 100_010_000);
-      await run({ harness, reports, login, order, told });
+      await run({ harness, reports, login, order, told, working });
     } finally {
       await harness.close();
     }
@@ -53,7 +79,7 @@ export function brokerContract(start: () => BrokerHarness | Promise<BrokerHarnes
     'reports come after the call that caused them has returned',
     session(async ({ harness, login, order, reports, told }) => {
       login.place(order('o-1'));
-      login.cancel('o-9');
+      login.cancel('o-9', 'r');
       expect(reports).toEqual([]);
       await harness.settle();
       expect([told('o-1').at(-1), told('o-9')]).toEqual(['filled', ['canceled']]);
@@ -76,44 +102,44 @@ export function brokerContract(start: () => BrokerHarness | Promise<BrokerHarnes
 
   test(
     'a limit order works until the market reaches it',
-    session(async ({ harness, login, order, reports, told }) => {
+    session(async ({ harness, login, order, reports, told, working }) => {
       login.place(order('o-1', { limitPrice: 99_900_000n }));
       await harness.settle();
-      expect([told('o-1'), login.working()]).toEqual([['accepted'], ['o-1']]);
+      expect([told('o-1'), await working()]).toEqual([['accepted'], ['o-1']]);
       await harness.quote(99_880_000, 99_890_000);
       await harness.settle();
       const fill = reports.at(-1)!;
       expect(fill.type === 'filled' && fill.price <= 99_900_000n && fill.price >= 99_890_000n).toBe(true);
-      expect(login.working()).toEqual([]);
+      expect(await working()).toEqual([]);
     }),
   );
 
   test(
     'placing an order again has no second effect',
-    session(async ({ harness, login, order, reports }) => {
+    session(async ({ harness, login, order, reports, working }) => {
       const resting = order('o-1', { limitPrice: 99_900_000n });
       login.place(resting);
       login.place(resting);
       await harness.settle();
-      expect(login.working()).toEqual(['o-1']);
+      expect(await working()).toEqual(['o-1']);
       await harness.quote(99_880_000, 99_890_000);
       login.place(resting);
       await harness.settle();
       const executions = reports.filter((report) => report.type === 'filled').map((report) => report.executionId);
       expect(new Set(executions).size).toBe(1);
-      expect(login.working()).toEqual([]);
+      expect(await working()).toEqual([]);
     }),
   );
 
   test(
     'a canceled order is not filled any more',
-    session(async ({ harness, login, order, told }) => {
+    session(async ({ harness, login, order, told, working }) => {
       login.place(order('o-1', { limitPrice: 99_900_000n }));
-      login.cancel('o-1');
+      login.cancel('o-1', 'r');
       await harness.settle();
       await harness.quote(99_880_000, 99_890_000);
       await harness.settle();
-      expect([told('o-1'), login.working()]).toEqual([['accepted', 'canceled'], []]);
+      expect([told('o-1'), await working()]).toEqual([['accepted', 'canceled'], []]);
     }),
   );
 
@@ -122,7 +148,7 @@ export function brokerContract(start: () => BrokerHarness | Promise<BrokerHarnes
     session(async ({ harness, login, order, told }) => {
       login.place(order('o-1'));
       await harness.settle();
-      login.cancel('o-1');
+      login.cancel('o-1', 'r');
       await harness.settle();
       expect(told('o-1').at(-1)).toBe('filled');
     }),
@@ -158,8 +184,7 @@ export function brokerContract(start: () => BrokerHarness | Promise<BrokerHarnes
       await harness.settle();
       reports.length = 0;
       const later: BrokerReport[] = [];
-      const next = harness.broker.login('account-1', (report) => later.push(report));
-      expect(next.working()).toEqual(['o-1']);
+      harness.broker.login('account-1', nothing, into(later));
       await harness.quote(99_880_000, 99_890_000);
       await harness.settle();
       expect([later.map(({ type }) => type), reports]).toEqual([['filled'], []]);
@@ -177,7 +202,7 @@ export function brokerContract(start: () => BrokerHarness | Promise<BrokerHarnes
       await harness.settle();
       expect(reports.map(({ type }) => type)).toEqual(['accepted']);
       const later: BrokerReport[] = [];
-      harness.broker.login('account-1', (report) => later.push(report)).place(resting);
+      harness.broker.login('account-1', nothing, into(later)).place(resting);
       await harness.settle();
       expect(later.map(({ type }) => type)).toEqual(['filled']);
     }),
@@ -185,14 +210,14 @@ export function brokerContract(start: () => BrokerHarness | Promise<BrokerHarnes
 
   test(
     'accounts do not see each other, even with equal order ids',
-    session(async ({ harness, login, order, told }) => {
+    session(async ({ harness, login, order, told, working }) => {
       const other: BrokerReport[] = [];
-      const second = harness.broker.login('account-2', (report) => other.push(report));
+      const second = harness.broker.login('account-2', nothing, into(other));
       login.place(order('o-1', { limitPrice: 99_900_000n }));
       second.place(order('o-1', { limitPrice: 99_800_000n }));
-      second.cancel('o-1');
+      second.cancel('o-1', 'r');
       await harness.settle();
-      expect([told('o-1'), login.working(), other.map(({ type }) => type)]).toEqual([
+      expect([told('o-1'), await working(), other.map(({ type }) => type)]).toEqual([
         ['accepted'],
         ['o-1'],
         ['accepted', 'canceled'],

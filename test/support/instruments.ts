@@ -8,6 +8,7 @@ const forex: Omit<SimulatedInstrument, 'symbol' | 'description' | 'baseCurrency'
     digits: 5,
     tickSize: 1_000n,
     contractSize: 100_000n,
+    pointValue: 100_000n,
     minQuantity: 1_000_000n,
     maxQuantity: 10_000_000_000n,
     quantityStep: 1_000_000n,

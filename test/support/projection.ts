@@ -1,5 +1,5 @@
 /** Accounts that decide, and the journal rows and commits that follow: what a projector is fed with. */
-import { commandId, digest } from '../../actors/trading/account.ts';
+import { commandId, digest } from '../../actors/trading/command-identity.ts';
 import { decodePayload, encodeEvent, encodePayload } from '../../actors/trading/codec.ts';
 import type { AccountCommand } from '../../actors/trading/commands.ts';
 import type { JournalledCommit } from '../../actors/trading/events.ts';

@@ -9,7 +9,9 @@ import { pricePath, type PriceStreamMessage } from '../../actors/price-stream.ts
 import type { RegisteredAccount, Tenant } from '../../actors/tenant.ts';
 import { accountPath, type AccountCommandResult, type TradingAccountMessage } from '../../actors/trading-account.ts';
 import type { Account } from '../../actors/trading/account.ts';
+import { AccountBoard } from '../../actors/trading/account-board.ts';
 import { decodePayload } from '../../actors/trading/codec.ts';
+import { KillSwitchBoard } from '../../actors/trading/kill-switch.ts';
 import type { AccountCommand } from '../../actors/trading/commands.ts';
 import type { AccountCommit, OrderTerms } from '../../actors/trading/events.ts';
 import type { PlatformTopics } from '../../actors/trading/topics.ts';
@@ -92,6 +94,8 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
     limits: { ...limits, ...options.limits },
     risk: riskLimits,
     guard: { minConfidence: s('0.6'), quantity: s('0.1') },
+    accounts: new AccountBoard(),
+    killSwitches: new KillSwitchBoard(),
     ...(options.snapshots && { snapshots: options.snapshots }),
   };
   await system.spawn('/', supervisor('storage', 'one-for-one', [journalWriterSpec(stage)]));

@@ -86,7 +86,7 @@ describe('orders', () => {
     expect(json.figures).toBeTypeOf('object');
   });
 
-  test('an order is withdrawn with DELETE, and cannot be amended in this version', async () => {
+  test('an order is withdrawn with DELETE, and changed with PATCH while it works', async () => {
     const { call, accounts } = await trading();
     await call(orders, { method: 'POST', body: marketOrder('a') });
     await accounts['demo-1']!.report({ type: 'accepted', orderId: 'o-11-3' });
@@ -100,10 +100,36 @@ describe('orders', () => {
       status: 404,
       json: { code: 'NOT_FOUND' },
     });
-    expect(await call(`${orders}/o-11-3`, { method: 'PATCH', body: {} })).toMatchObject({
-      status: 501,
-      json: { code: 'NOT_IMPLEMENTED' },
+    const change = { quantity: '0.20' };
+    expect(await call(`${orders}/o-11-3`, { method: 'PATCH', body: change })).toMatchObject({
+      status: 409,
+      json: { code: 'ORDER_PENDING_CANCEL' },
     });
+    for (const body of [{}, { quantity: '0' }, { symbol: 'EURUSD' }, { limitPrice: 1 }])
+      expect((await call(`${orders}/o-11-3`, { method: 'PATCH', body })).status).toBe(400);
+    const { orderId } = (await call(orders, { method: 'POST', body: marketOrder('b') })).json;
+    await accounts['demo-1']!.report({ type: 'accepted', orderId });
+    expect(await call(`${orders}/${orderId}`, { method: 'PATCH', body: change })).toMatchObject({
+      status: 202,
+      json: { orderId, state: 'PENDING_UPDATE', duplicate: false },
+    });
+    expect(await call(`${orders}/${orderId}`, { method: 'PATCH', body: { quantity: '0.001' } })).toMatchObject({
+      status: 409,
+      json: { code: 'ORDER_NOT_WORKING', figures: { state: 'PENDING_UPDATE' } },
+    });
+  });
+
+  test('a position is closed by an order at the market, and one that is not there is not found', async () => {
+    const { call, accounts } = await trading();
+    const close = '/api/v1/accounts/demo-1/positions/p-11-9/close';
+    expect(await call(close, { method: 'POST', body: {} })).toMatchObject({ status: 404, json: { code: 'NOT_FOUND' } });
+    for (const body of [{ quantity: '0' }, { quantity: '1', by: 'p-11-8' }, { all: true }])
+      expect((await call(close, { method: 'POST', body })).status).toBe(400);
+    expect(await call(close, { method: 'POST', body: { by: 'p-11-8' } })).toMatchObject({
+      status: 409,
+      json: { code: 'NOT_HEDGING' },
+    });
+    expect(accounts['demo-1']!.commands.map(({ type }) => type)).toEqual(['close-position', 'close-by']);
   });
 
   test('lists wait for what the account has promised, and say so when it does not come', async () => {
@@ -200,28 +226,56 @@ describe('wrong input', () => {
     expect(paths).toEqual(['clientOrderId', 'colour', 'quantity', 'side', 'size', 'symbol', 'timeInForce', 'type']);
   });
 
-  test.each([
-    [{ stopLoss: '1.0' }],
-    [{ takeProfit: '2.0' }],
-    [{ reduceOnly: true }],
-    [{ postOnly: true }],
-    [{ ocoGroup: 'g' }],
-  ])('%j is refused, since an order without it is not what was asked for', async (change) => {
+  test('what an order asks for beside its price reaches the rules and comes back', async () => {
     const { call, accounts } = await trading();
-    expect(await call(orders, { method: 'POST', body: marketOrder('a', change) })).toMatchObject({
-      status: 501,
-      json: { code: 'NOT_IMPLEMENTED' },
+    const wish = { stopLoss: '1.00000', takeProfit: '2.00000', ocoGroup: 'g' };
+    expect(await call(orders, { method: 'POST', body: marketOrder('a', wish) })).toMatchObject({
+      status: 201,
+      json: wish,
     });
-    expect(accounts['demo-1']!.commands).toEqual([]);
+    expect(accounts['demo-1']!.commands.at(-1)).toMatchObject({ stopLoss: 100_000_000n, takeProfit: 200_000_000n });
+    const reduce = await call(orders, { method: 'POST', body: marketOrder('b', { reduceOnly: true }) });
+    expect(reduce).toMatchObject({ status: 422, json: { code: 'NOTHING_TO_REDUCE' } });
+    const post = await call(orders, { method: 'POST', body: marketOrder('c', { postOnly: true }) });
+    expect(post).toMatchObject({ status: 422, json: { code: 'POST_ONLY_UNSUPPORTED' } });
+    const stop = marketOrder('d', { type: 'stop', stopPrice: '1.20000', timeInForce: 'gtc' });
+    expect(await call(orders, { method: 'POST', body: stop })).toMatchObject({
+      status: 201,
+      json: { stopPrice: '1.20000' },
+    });
   });
 
-  test('orders of types that are not traded reach the rules, which deny them', async () => {
-    const { call } = await trading();
-    const stop = marketOrder('a', { type: 'stop', stopPrice: '1.2', timeInForce: 'gtc' });
-    expect(await call(orders, { method: 'POST', body: stop })).toMatchObject({
-      status: 422,
-      json: { code: 'ORDER_TYPE_UNSUPPORTED' },
+  test('a kill switch is thrown, listed and taken back by those who may', async () => {
+    const { url, keys, call } = await trading();
+    const path = '/api/v1/kill-switches';
+    const admin = callerOf(url, keys['tenant-admin']);
+    const ops = callerOf(url, keys.ops);
+    const body = { scope: 'symbol', id: 'EURUSD', reason: 'bad prices' };
+    expect(await call(path, { method: 'POST', body })).toMatchObject({ status: 403 });
+    expect(await admin(path, { method: 'POST', body })).toMatchObject({
+      status: 201,
+      json: { id: 'k-1', latched: true },
     });
+    expect((await call(path)).json.items).toMatchObject([{ id: 'k-1', scope: 'symbol', reason: 'bad prices' }]);
+    for (const [who, wrong] of [
+      [admin, { scope: 'platform', reason: 'x' }],
+      [ops, { scope: 'tenant', reason: 'x' }],
+      [ops, { scope: 'account', id: 'demo-1', reason: 'x' }],
+    ] as const)
+      expect(await who(path, { method: 'POST', body: wrong })).toMatchObject({
+        status: 403,
+        json: { code: 'FORBIDDEN' },
+      });
+    for (const wrong of [
+      { scope: 'symbol', reason: 'x' },
+      { scope: 'platform', id: 'a', reason: 'x' },
+      { scope: 'tenant' },
+    ])
+      expect((await ops(path, { method: 'POST', body: wrong })).status).toBe(400);
+    const unknown = { scope: 'account', id: 'nobody', reason: 'x' };
+    expect(await admin(path, { method: 'POST', body: unknown })).toMatchObject({ status: 404 });
+    expect(await admin(`${path}/k-1`, { method: 'DELETE' })).toMatchObject({ status: 200, json: { type: 'released' } });
+    expect(await admin(`${path}/k-1`, { method: 'DELETE' })).toMatchObject({ status: 404 });
   });
 
   test('a body of more than 64 KiB is 413', async () => {

@@ -353,9 +353,8 @@ test('an order is withdrawn by its id, and one that does not exist is not found'
 });
 
 test.each([
-  [{ type: 'amend-order', account: 'demo-1', orderId: 'o-1-1', change: { quantity: '1' } }, 'NOT_IMPLEMENTED'],
+  [{ type: 'amend-order', account: 'other-1', orderId: 'o-1-1', change: { quantity: '1' } }, 'NOT_FOUND'],
   [{ type: 'dead-man', account: 'demo-1', timeoutMs: 1_000 }, 'NOT_IMPLEMENTED'],
-  [{ type: 'submit-order', account: 'demo-1', order: marketOrder('a', { stopLoss: '1.0' }) }, 'NOT_IMPLEMENTED'],
   [{ type: 'submit-order', account: 'other-1', order: marketOrder('a') }, 'NOT_FOUND'],
   [{ type: 'cancel-order', account: 'other-1', orderId: 'o-1-1' }, 'NOT_FOUND'],
   [{ type: 'subscribe', channels: ['orders:other-1'] }, 'NOT_FOUND'],
@@ -366,6 +365,16 @@ test.each([
   const client = await StreamClient.authenticated(port, keys.trader);
   expect(await client.ask(message)).toMatchObject({ ok: false, problem: { code } });
   for (const account of Object.values(accounts)) expect(account.commands).toEqual([]);
+});
+
+test('an order is changed while it works', async () => {
+  const { port, keys, quote, accounts } = await bridge();
+  quote();
+  const client = await StreamClient.authenticated(port, keys.trader);
+  const { result } = await client.ask({ type: 'submit-order', account: 'demo-1', order: marketOrder('a') });
+  await accounts['demo-1']!.report({ type: 'accepted', orderId: result.orderId });
+  const amend = { type: 'amend-order', account: 'demo-1', orderId: result.orderId, change: { quantity: '0.20' } };
+  expect(await client.ask(amend)).toMatchObject({ ok: true, result: { state: 'PENDING_UPDATE' } });
 });
 
 test('roles that may not trade may not trade here either', async () => {

@@ -1,17 +1,30 @@
 /**
- * TRADING_MODE=paper: a broker that fills against the live quote. One a node; quotes come from the price streams.
+ * TRADING_MODE=paper: a broker that fills against the live quote. One a node; quotes come from the price streams. It has no memory of
+ * its own: what an account has working and open is handed over at its login.
  *
- * An order is filled whole: a market order and a limit that is marketable on arrival at the far side of the quote, a resting limit at its
- * limit once the far side reaches it. A crossed or stale quote fills nothing: market orders wait for the next good one, orders that are
- * immediate or cancel, or fill or kill, are canceled. Nothing is ever filled better than the quoted side.
+ * A market order, and a limit that is marketable on arrival, is filled at the far side of the quote, a resting limit at its limit once the
+ * far side reaches it; where the instrument says how much a quote shows, no quote fills more than that of an order. A stop becomes a
+ * market or limit order once the ask (for a buy) or the bid (for a sell) has reached it. A crossed or stale quote fills and triggers
+ * nothing: market orders wait for the next good one, orders that are immediate or cancel, or fill or kill, are canceled. Nothing is ever
+ * filled better than the quoted side, and what only reduces is never filled beyond the position.
  */
 import assert from 'node:assert/strict';
 
 import { isCrossed, isStale, type Quote, type QuoteBoard } from '../../actors/market/quote.ts';
-import type { Broker, BrokerLogin, BrokerOrder, BrokerReport } from '../../actors/trading/broker.ts';
+import type {
+  Broker,
+  BrokerBook,
+  BrokerLogin,
+  BrokerMessage,
+  BrokerOrder,
+  BrokerOrderStatus,
+  BrokerReport,
+} from '../../actors/trading/broker.ts';
+import type { OrderChange } from '../../actors/trading/events.ts';
 import type { Instrument } from '../../actors/trading/instrument.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { PaperBook, type Price, type Resting } from './paper-book.ts';
+import { PaperClient, type Outcome, type WorkingAt } from './paper-client.ts';
 
 export interface PaperBrokerOptions {
   readonly clock: Clock;
@@ -27,86 +40,154 @@ export interface PaperBroker extends Broker {
   onQuote(quote: Quote): void;
 }
 
-/** How many ended orders a login remembers; the oldest are forgotten first. An account asks again only about orders that it knows as working. */
-const endedPerLogin = 1_000;
-
-const venue = 'paper';
-
-/** What the broker knows of one account. Orders go on working while nobody is logged in. */
-interface Client {
-  onReport: ((report: BrokerReport) => void) | undefined;
-  readonly working: Map<string, Resting<Client>>;
-  /** How each order ended, so that placing or canceling it again gives the same answer. */
-  readonly ended: Map<string, BrokerReport>;
-}
-
-type Outcome =
-  | { type: 'accepted' }
-  | { type: 'rejected'; reason: string }
-  | { type: 'filled'; executionId: string; quantity: bigint; price: bigint }
-  | { type: 'canceled'; reason: 'requested' | 'immediate-or-cancel' | 'fill-or-kill' };
+export const paperVenue = 'paper';
 
 export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
   const { clock, quotes, instrument, deliver = queueMicrotask } = options;
-  const clients = new Map<string, Client>();
-  const books = new Map<string, PaperBook<Client>>();
+  const clients = new Map<string, PaperClient>();
+  const books = new Map<string, PaperBook<PaperClient>>();
 
-  function login(account: string, onReport: (report: BrokerReport) => void): BrokerLogin {
-    const client = clients.get(account) ?? { onReport, working: new Map(), ended: new Map() };
-    clients.set(account, client);
-    client.onReport = onReport;
-    const isCurrent = () => client.onReport === onReport;
+  function login(account: string, book: BrokerBook, onMessage: (message: BrokerMessage) => void): BrokerLogin {
+    let client = clients.get(account);
+    if (!client) clients.set(account, (client = new PaperClient(deliver)));
+    const before = client.onMessage;
+    client.onMessage = onMessage;
+    const isCurrent = () => client.onMessage === onMessage;
+    if (before === undefined) client.takeOver(book.positions);
+    for (const order of book.orders) {
+      if (client.isEnded(order.orderId)) client.repeat(order.orderId);
+      else place(client, order);
+    }
     return {
       place: (order) => isCurrent() && place(client, order),
+      amend: (orderId, requestId, change) => isCurrent() && amend(client, orderId, requestId, change),
       cancel: (orderId) => isCurrent() && cancel(client, orderId),
-      working: () => [...client.working.keys()],
+      query: (queryId, orderIds, isAll) => isCurrent() && query(client, queryId, orderIds, isAll),
       close: () => {
-        if (isCurrent()) client.onReport = undefined;
+        if (isCurrent()) client.onMessage = undefined;
       },
     };
   }
 
-  function place(client: Client, order: BrokerOrder): void {
-    const { orderId } = order;
+  function place(client: PaperClient, order: BrokerOrder): void {
+    const { orderId, timeInForce } = order;
     const known = client.ended.get(orderId);
-    if (known) return send(client, known);
-    if (client.working.has(orderId)) return send(client, reportOf(orderId, { type: 'accepted' }));
-
+    if (known) return client.send(known.report);
+    if (client.working.has(orderId)) return client.send(reportOf(orderId, { type: 'accepted' }));
     const terms = instrument(order.symbol);
-    const refusal = terms ? refusalOf(order) : `unknown symbol ${order.symbol}`;
+    const refusal = terms ? refusalOf(order, clock.wallMicros()) : `unknown symbol ${order.symbol}`;
     if (!terms || refusal) return end(client, orderId, { type: 'rejected', reason: refusal! });
 
-    const resting = {
-      owner: client,
-      order,
-      limit: order.limitPrice === undefined ? undefined : Number(order.limitPrice),
-    };
+    const resting = restingOf(client, order);
     const price = goodPrice(quotes.get(order.symbol), terms);
-    if (price && isMarketable(resting, price)) return fill(resting, price, farSide(order, price));
-    if (order.timeInForce === 'ioc') return end(client, orderId, { type: 'canceled', reason: 'immediate-or-cancel' });
-    if (order.timeInForce === 'fok') return end(client, orderId, { type: 'canceled', reason: 'fill-or-kill' });
-    client.working.set(orderId, resting);
+    if (resting.stop === undefined && price && isMarketable(resting, price)) {
+      if (order.postOnly) return end(client, orderId, { type: 'canceled', reason: 'post-only' });
+      const offered = terms.shownQuantity ?? order.quantity;
+      if (timeInForce !== 'fok' || offered >= order.quantity - resting.filledQuantity)
+        fill(resting, price, farSide(order, price), terms);
+      if (client.isEnded(orderId)) return;
+    }
+    if (timeInForce === 'ioc') return end(client, orderId, { type: 'canceled', reason: 'immediate-or-cancel' });
+    if (timeInForce === 'fok') return end(client, orderId, { type: 'canceled', reason: 'fill-or-kill' });
+    const at: WorkingAt = { resting, expiry: expiryOf(client, order) };
+    client.working.set(orderId, at);
+    if (resting.trailBy !== undefined && resting.stop === undefined) startTrailing(resting, price);
     bookOf(order.symbol).add(resting);
-    send(client, reportOf(orderId, { type: 'accepted' }));
+    if (resting.executions === 0) client.send(reportOf(orderId, { type: 'accepted' }));
+  }
+
+  /** Behind the market of now; without one, as far away as can be, until the first quote brings it near. */
+  function startTrailing(resting: Resting<PaperClient>, price: Price | undefined): void {
+    const isBuy = resting.order.side === 'buy';
+    const far = isBuy ? Number.MAX_SAFE_INTEGER : 0;
+    resting.stop = price ? (isBuy ? price.ask + resting.trailBy! : price.bid - resting.trailBy!) : far;
+    if (price) resting.toldStop = resting.stop;
+  }
+
+  function expiryOf(client: PaperClient, { orderId, expireAtMicros, timeInForce }: BrokerOrder): WorkingAt['expiry'] {
+    if (expireAtMicros === undefined || (timeInForce !== 'gtd' && timeInForce !== 'day')) return undefined;
+    // A timer reaches no further than 24.8 days; what lasts longer is looked at again then.
+    const wait = Math.min((expireAtMicros - clock.wallMicros()) / 1000, 2 ** 31 - 1);
+    return clock.after(Math.max(0, Math.ceil(wait)), () => {
+      const working = client.working.get(orderId);
+      if (!working) return;
+      if (clock.wallMicros() >= expireAtMicros) withdraw(client, orderId, { type: 'expired' });
+      else working.expiry = expiryOf(client, working.resting.order);
+    });
   }
 
   /** An order that is not here cannot be filled any more, so it is as good as canceled; remembered, in case it arrives after all. */
-  function cancel(client: Client, orderId: string): void {
+  function cancel(client: PaperClient, orderId: string): void {
+    // How it ended, once more: that says more than a refusal.
     const known = client.ended.get(orderId);
-    if (known) return send(client, known);
-    const resting = client.working.get(orderId);
-    if (resting) bookOf(resting.order.symbol).remove(resting);
-    end(client, orderId, { type: 'canceled', reason: 'requested' });
+    if (known) return client.send(known.report);
+    withdraw(client, orderId, { type: 'canceled', reason: 'requested' });
+  }
+
+  function amend(client: PaperClient, orderId: string, requestId: string, change: OrderChange): void {
+    const { stopLoss: _sl, takeProfit: _tp, ...asked } = change;
+    const working = client.working.get(orderId);
+    const refuse = (reason: string): void =>
+      client.send({ ...reportOf(orderId, { type: 'update-rejected', reason }), requestId });
+    if (!working) return refuse('it is not working');
+    const { resting } = working;
+    const order = { ...resting.order, ...asked };
+    const refusal = refusalOf(order, clock.wallMicros());
+    if (refusal) return refuse(refusal);
+    if (order.quantity <= resting.filledQuantity) return refuse('its quantity is filled already');
+    bookOf(order.symbol).remove(resting);
+    // What is changed goes to the end of its line; less of the same keeps its place only with brokers that say so.
+    const next = {
+      ...restingOf(client, order),
+      filledQuantity: resting.filledQuantity,
+      executions: resting.executions,
+    };
+    if (resting.stop === undefined) next.stop = undefined;
+    working.expiry?.cancel();
+    client.working.set(orderId, { resting: next, expiry: expiryOf(client, order) });
+    if (next.trailBy !== undefined && next.stop === undefined && resting.stop !== undefined)
+      startTrailing(next, goodPrice(quotes.get(order.symbol), instrument(order.symbol)!));
+    bookOf(order.symbol).add(next);
+    client.send({ ...reportOf(orderId, { type: 'updated', change: asked }), requestId });
+    const quote = quotes.get(order.symbol);
+    if (quote) onQuote(quote);
+  }
+
+  function query(client: PaperClient, queryId: string, orderIds: readonly string[], isAll: boolean): void {
+    const timeMicros = clock.wallMicros();
+    const ids = isAll ? new Set([...orderIds, ...client.working.keys()]) : new Set(orderIds);
+    const orders = [...ids].map((orderId): BrokerOrderStatus => {
+      const status = client.statusOf(orderId);
+      if (status) return status;
+      client.end(orderId, reportOf(orderId, { type: 'canceled', reason: 'never-arrived' }), false);
+      return { orderId, executions: [], state: 'not-known' };
+    });
+    const positions = isAll ? { positions: client.positionList() } : {};
+    client.tell({ type: 'statement', statement: { queryId, timeMicros, orders, ...positions } });
   }
 
   function onQuote(quote: Quote): void {
     const book = books.get(quote.symbol);
     // The clock is read only when something would be filled: most quotes end here.
     if (!book?.isReachedBy(quote)) return;
-    const price = goodPrice(quote, instrument(quote.symbol)!);
+    const terms = instrument(quote.symbol)!;
+    const price = goodPrice(quote, terms);
     if (!price) return;
+    for (const resting of book.takeTriggeredBy(price)) {
+      resting.stop = undefined;
+      resting.owner.send(reportOf(resting.order.orderId, { type: 'triggered' }));
+      book.add(resting);
+    }
+    for (const resting of book.trail(price)) {
+      resting.toldStop = resting.stop;
+      resting.owner.send(reportOf(resting.order.orderId, { type: 'trailed', stopPrice: BigInt(resting.stop!) }));
+    }
     for (const resting of book.takeReachedBy(price)) {
-      fill(resting, price, resting.limit ?? farSide(resting.order, price));
+      // A fill of another may have withdrawn it.
+      if (resting.owner.isEnded(resting.order.orderId)) continue;
+      const at = resting.limit === undefined || isTriggeredNow(resting) ? farSide(resting.order, price) : resting.limit;
+      fill(resting, price, at, terms);
+      if (!resting.owner.isEnded(resting.order.orderId)) book.add(resting);
     }
   }
 
@@ -115,50 +196,96 @@ export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
     return quote;
   }
 
-  function fill({ owner, order }: Resting<Client>, price: Price, at: number): void {
+  function fill(resting: Resting<PaperClient>, price: Price, at: number, terms: Instrument): void {
+    const { owner, order } = resting;
     const isBetterThanQuoted = order.side === 'buy' ? at < price.ask : at > price.bid;
     assert(!isBetterThanQuoted, `${order.orderId} would be filled at ${at}, better than ${price.bid}/${price.ask}`);
-    const { orderId, quantity } = order;
-    // Made of the order's id alone: an order that is placed anew after a restart fills under the same id.
-    end(owner, orderId, { type: 'filled', executionId: `${orderId}-1`, quantity, price: BigInt(at) });
+    const { orderId } = order;
+    const open = order.quantity - resting.filledQuantity;
+    const may = order.reduceOnly ? smaller(open, owner.reducible(order)) : open;
+    if (may === 0n) return withdraw(owner, orderId, { type: 'canceled', reason: 'reduce-only' });
+    const quantity = smaller(may, terms.shownQuantity ?? may);
+    resting.filledQuantity += quantity;
+    resting.executions += 1;
+    owner.onFill(order, quantity);
+    // Made of the order's id and its fills alone: an order that is placed anew after a restart fills under the same id.
+    const executionId = `${orderId}-${resting.executions}`;
+    const report = reportOf(orderId, { type: 'filled', executionId, quantity, price: BigInt(at) });
+    owner.executed(orderId, report);
+    if (resting.filledQuantity === order.quantity) {
+      remember(owner, orderId, report);
+    } else {
+      owner.send(report);
+      if (may < open && quantity === may) withdraw(owner, orderId, { type: 'canceled', reason: 'reduce-only' });
+    }
+    if (order.ocoGroup !== undefined && (!order.reduceOnly || resting.filledQuantity === order.quantity))
+      withdrawGroup(owner, order.ocoGroup, orderId);
   }
 
-  function end(client: Client, orderId: string, outcome: Outcome): void {
-    const report = reportOf(orderId, outcome);
-    client.working.delete(orderId);
-    client.ended.set(orderId, report);
-    if (client.ended.size > endedPerLogin) client.ended.delete(client.ended.keys().next().value!);
-    send(client, report);
+  /** One cancels others: of what only reduces, the fill that completes it. */
+  function withdrawGroup(client: PaperClient, group: string, but: string): void {
+    for (const [orderId, { resting }] of client.working) {
+      if (orderId !== but && resting.order.ocoGroup === group)
+        withdraw(client, orderId, { type: 'canceled', reason: 'oco' });
+    }
+  }
+
+  function withdraw(client: PaperClient, orderId: string, outcome: Outcome): void {
+    const working = client.working.get(orderId);
+    if (working) books.get(working.resting.order.symbol)?.discard(working.resting);
+    end(client, orderId, outcome);
+  }
+
+  function end(client: PaperClient, orderId: string, outcome: Outcome): void {
+    remember(client, orderId, reportOf(orderId, outcome));
+  }
+
+  function remember(client: PaperClient, orderId: string, report: BrokerReport): void {
+    client.working.get(orderId)?.expiry?.cancel();
+    client.end(orderId, report, true);
   }
 
   function reportOf(orderId: string, outcome: Outcome): BrokerReport {
-    return { orderId, venue, timeMicros: clock.wallMicros(), ...outcome };
+    return { orderId, venue: paperVenue, timeMicros: clock.wallMicros(), ...outcome };
   }
 
-  /** To whoever is logged in when the report arrives; to nobody otherwise, who asks again by placing the order again. */
-  function send(client: Client, report: BrokerReport): void {
-    deliver(() => client.onReport?.(report));
-  }
-
-  function bookOf(symbol: string): PaperBook<Client> {
+  function bookOf(symbol: string): PaperBook<PaperClient> {
     let book = books.get(symbol);
     if (!book) books.set(symbol, (book = new PaperBook()));
     return book;
   }
 
-  return { venue, login, onQuote };
+  return { venue: paperVenue, memory: 'none', login, onQuote };
 }
 
-function refusalOf(order: BrokerOrder): string | undefined {
-  const { orderType, timeInForce, limitPrice } = order;
-  if (orderType !== 'market' && orderType !== 'limit') return `unsupported order type ${orderType}`;
-  // Nothing expires here. A market order is filled by the next good quote, so for one of them `day` asks for no more than that.
-  const mayExpire = timeInForce === 'gtd' || (timeInForce === 'day' && orderType === 'limit');
-  if (mayExpire) return `unsupported time in force ${timeInForce}`;
-  if ((orderType === 'limit') !== (limitPrice !== undefined))
-    return 'a limit order has a limit price, a market order has none';
-  if (limitPrice !== undefined && limitPrice > Number.MAX_SAFE_INTEGER) return 'the limit price is too large';
+function restingOf(owner: PaperClient, order: BrokerOrder): Resting<PaperClient> {
+  const { limitPrice, stopPrice, trailBy, isTriggered } = order;
+  const number = (price: bigint | undefined) => (price === undefined ? undefined : Number(price));
+  return {
+    ...{ owner, order, filledQuantity: order.filledQuantity ?? 0n, executions: order.executions ?? 0 },
+    ...{ limit: number(limitPrice), stop: isTriggered ? undefined : number(stopPrice) },
+    ...{ trailBy: isTriggered ? undefined : number(trailBy), toldStop: number(stopPrice) },
+  };
+}
+
+function refusalOf(order: BrokerOrder, nowMicros: number): string | undefined {
+  const { orderType, timeInForce, limitPrice, stopPrice, trailBy, expireAtMicros } = order;
+  const hasLimit = orderType === 'limit' || orderType === 'stop-limit';
+  const hasStop = orderType === 'stop' || orderType === 'stop-limit';
+  if (hasLimit !== (limitPrice !== undefined)) return 'a limit order has a limit price, others have none';
+  if (hasStop && stopPrice === undefined) return 'a stop order has a stop price';
+  if ((orderType === 'trailing-stop') !== (trailBy !== undefined))
+    return 'a trailing stop has a distance, others have none';
+  if (timeInForce === 'gtd' && expireAtMicros === undefined) return 'an order that is good till a date has a date';
+  if (expireAtMicros !== undefined && expireAtMicros <= nowMicros) return 'its date is past';
+  for (const price of [limitPrice, stopPrice, trailBy])
+    if (price !== undefined && price > Number.MAX_SAFE_INTEGER) return 'a price is too large';
   return undefined;
+}
+
+/** A stop-limit whose stop was just reached trades at the market as far as its limit allows. */
+function isTriggeredNow({ order, limit }: Resting<unknown>): boolean {
+  return order.orderType === 'stop-limit' && limit !== undefined;
 }
 
 function isMarketable({ order, limit }: Resting<unknown>, price: Price): boolean {
@@ -169,4 +296,8 @@ function isMarketable({ order, limit }: Resting<unknown>, price: Price): boolean
 /** What the other side of the market asks for: buyers pay the ask, sellers get the bid. */
 function farSide(order: BrokerOrder, price: Price): number {
   return order.side === 'buy' ? price.ask : price.bid;
+}
+
+function smaller(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }

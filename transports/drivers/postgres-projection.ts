@@ -90,7 +90,9 @@ async function lookUp(
 ): Promise<readonly KnownOrder[]> {
   if (wanted.length === 0) return [];
   const { rows } = await transaction.query<KnownOrder>(
-    `select o.account_id, o.order_id, o.state from ${schema}."order" o
+    `select o.account_id, o.order_id, o.state, trim_scale(o.quantity)::text as quantity, trim_scale(o.filled_quantity)::text as filled_quantity,
+       trim_scale(o.limit_price)::text as limit_price, o.terms, o.progress
+     from ${schema}."order" o
      join json_to_recordset($1) as r (account_id bigint, order_id text) using (account_id, order_id)`,
     [JSON.stringify(wanted)],
   );
@@ -102,20 +104,21 @@ function moment(column: string): string {
   return `timestamptz 'epoch' + r.${column} * interval '1 microsecond'`;
 }
 
-const orderColumns = `account_id bigint, order_id text, state text, filled_quantity numeric, filled_value numeric, reason text,
-  updated_at bigint, seqs bigint[]`;
+const orderColumns = `account_id bigint, order_id text, state text, quantity numeric, limit_price numeric, terms jsonb, progress jsonb,
+  filled_quantity numeric, filled_value numeric, reason text, updated_at bigint, seqs bigint[]`;
 
 const insertOrders = (schema: string): string => `
 insert into ${schema}."order" (account_id, order_id, number, client_order_id, symbol, side, type, quantity, limit_price, time_in_force,
-  source, state, filled_quantity, filled_value, denial, reason, submitted_at, updated_at, seqs)
+  source, terms, progress, state, filled_quantity, filled_value, denial, reason, submitted_at, updated_at, seqs)
 select r.account_id, r.order_id, r.number, r.client_order_id, r.symbol, r.side, r.type, r.quantity, r.limit_price, r.time_in_force,
-  r.source, r.state, r.filled_quantity, r.filled_value, r.denial, r.reason, ${moment('submitted_at')}, ${moment('updated_at')}, r.seqs
+  r.source, r.terms, r.progress, r.state, r.filled_quantity, r.filled_value, r.denial, r.reason, ${moment('submitted_at')}, ${moment('updated_at')}, r.seqs
 from json_to_recordset($1) as r (${orderColumns}, number bigint, client_order_id text, symbol text, side text, type text,
-  quantity numeric, limit_price numeric, time_in_force text, source text, denial jsonb, submitted_at bigint)`;
+  time_in_force text, source text, denial jsonb, submitted_at bigint)`;
 
 const changeOrders = (schema: string): string => `
 update ${schema}."order" o
-set state = r.state, filled_quantity = coalesce(r.filled_quantity, o.filled_quantity), filled_value = o.filled_value + r.filled_value,
+set state = r.state, quantity = r.quantity, limit_price = r.limit_price, terms = r.terms, progress = r.progress,
+  filled_quantity = r.filled_quantity, filled_value = o.filled_value + r.filled_value,
   reason = coalesce(r.reason, o.reason), updated_at = ${moment('updated_at')}, seqs = o.seqs || r.seqs
 from json_to_recordset($1) as r (${orderColumns})
 where o.account_id = r.account_id and o.order_id = r.order_id`;
@@ -127,11 +130,12 @@ from json_to_recordset($1) as r (account_id bigint, seq bigint, ordinal int, fil
   quantity numeric, price numeric, at bigint, broker_at bigint)`;
 
 const insertLedger = (schema: string): string => `
-insert into ${schema}.ledger (account_id, seq, ordinal, reason, amount, balance, currency, order_id, fill_id, quote_amount, conversion_rate, at)
-select r.account_id, r.seq, r.ordinal, r.reason, r.amount, r.balance, r.currency, r.order_id, r.fill_id, r.quote_amount, r.conversion_rate,
-  ${moment('at')}
+insert into ${schema}.ledger (account_id, seq, ordinal, reason, amount, balance, currency, order_id, fill_id, position_id, quote_amount,
+  conversion_rate, at)
+select r.account_id, r.seq, r.ordinal, r.reason, r.amount, r.balance, r.currency, r.order_id, r.fill_id, r.position_id, r.quote_amount,
+  r.conversion_rate, ${moment('at')}
 from json_to_recordset($1) as r (account_id bigint, seq bigint, ordinal int, reason text, amount numeric, balance numeric, currency text,
-  order_id text, fill_id text, quote_amount numeric, conversion_rate numeric, at bigint)`;
+  order_id text, fill_id text, position_id text, quote_amount numeric, conversion_rate numeric, at bigint)`;
 
 const putPositions = (schema: string): string => `
 insert into ${schema}.position (account_id, position_id, symbol, side, state, quantity, cost, average_price, updated_at, seq)

@@ -102,7 +102,7 @@ export async function listFills(
 
 /** Changes of the balance. @throws InvalidCursor, DatabaseUnavailable */
 export async function listLedger(database: Database, query: PageQuery): Promise<Page> {
-  const columns = `reason, ${amount('amount')}, ${amount('balance')}, currency, order_id, fill_id, ${amount('quote_amount')},
+  const columns = `reason, ${amount('amount')}, ${amount('balance')}, currency, order_id, fill_id, position_id, ${amount('quote_amount')},
     ${amount('conversion_rate')}, ${micros('at')}`;
   const rows = await rowsBySeq<LedgerRow>(database, query, 'ledger', columns);
   const json = (row: LedgerRow): object => ({
@@ -113,6 +113,7 @@ export async function listLedger(database: Database, query: PageQuery): Promise<
     ...present({
       orderId: row.order_id,
       fillId: row.fill_id,
+      positionId: row.position_id,
       quoteAmount: row.quote_amount,
       conversionRate: row.conversion_rate,
     }),
@@ -178,6 +179,8 @@ interface OrderRow {
   readonly limit_price: string | null;
   readonly time_in_force: string;
   readonly source: string;
+  /** As the API shows them, without the zeros that an instrument's prices end in. */
+  readonly terms: Readonly<Record<string, unknown>>;
   readonly state: string;
   readonly filled_quantity: string;
   readonly average_fill_price: string | null;
@@ -210,6 +213,7 @@ interface LedgerRow extends BySeq {
   readonly currency: string;
   readonly order_id: string | null;
   readonly fill_id: string | null;
+  readonly position_id: string | null;
   readonly quote_amount: string | null;
   readonly conversion_rate: string | null;
 }
@@ -217,7 +221,7 @@ interface LedgerRow extends BySeq {
 const lastNumber = Number.MAX_SAFE_INTEGER;
 
 const orderColumns = `order_id, number, client_order_id, symbol, side, type, ${amount('quantity')}, ${amount('limit_price')},
-  time_in_force, source, state, ${amount('filled_quantity')}, ${amount('average_fill_price')}, denial, reason,
+  time_in_force, source, terms, state, ${amount('filled_quantity')}, ${amount('average_fill_price')}, denial, reason,
   ${micros('submitted_at')}, ${micros('updated_at')}`;
 
 function amount(column: string): string {
@@ -268,11 +272,22 @@ function orderJson(row: OrderRow, find: FindInstrument): object {
     ...present({ limitPrice: price(row.limit_price), averageFillPrice: price(row.average_fill_price) }),
     timeInForce: row.time_in_force,
     source: row.source,
+    ...termsView(row.terms, instrument),
     state: row.state,
     ...present({ denial: row.denial, reason: row.reason }),
     submittedAt: formatTime(row.submitted_at),
     updatedAt: formatTime(row.updated_at),
   };
+}
+
+function termsView(terms: Readonly<Record<string, unknown>>, instrument: Instrument | undefined): object {
+  const names = ['stopPrice', 'trailBy', 'stopLoss', 'takeProfit'];
+  return Object.fromEntries(
+    Object.entries(terms).map(([name, value]) => [
+      name,
+      names.includes(name) ? priceText(String(value), instrument) : value,
+    ]),
+  );
 }
 
 /** Scaled by 10^8 all of them; a text with more digits than that is not ours and is shown as it is. */

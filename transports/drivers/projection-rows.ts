@@ -1,16 +1,25 @@
 /** What commits make of the read models: many events of one order become one row. */
 import assert from 'node:assert';
 import type { OrderState } from '../../actors/trading/account.ts';
-import type { AccountEvent, JournalledCommit, OrderEvent } from '../../actors/trading/events.ts';
+import type {
+  AccountEvent,
+  CancelReason,
+  JournalledCommit,
+  OrderEvent,
+  PositionEvent,
+} from '../../actors/trading/events.ts';
 import {
   COST_SCALE,
   formatScaled,
   MONEY_SCALE,
+  parseScaled,
   PRICE_SCALE,
   QUANTITY_SCALE,
   RATE_SCALE,
 } from '../../actors/trading/money.ts';
-import { isWorking, transitions, type OrderInput } from '../../actors/trading/order.ts';
+import { isWorking, transitions, workingState, type OrderInput } from '../../actors/trading/order.ts';
+import type { OrderMove } from '../../actors/trading/order-book.ts';
+import { changeObject, optionalFields } from '../../actors/trading/order-fields.ts';
 
 /** Rows as JSON: amounts are decimal text, moments microseconds. Names are those of the columns. */
 export interface ProjectionRows {
@@ -28,6 +37,19 @@ export interface KnownOrder {
   readonly account_id: number;
   readonly order_id: string;
   readonly state: OrderState;
+  /** Decimal text. */
+  readonly quantity: string;
+  readonly filled_quantity: string;
+  readonly limit_price: string | null;
+  readonly terms: object;
+  readonly progress: Progress;
+}
+
+/** What has come upon a working order beside its fills: as much as its state follows from. */
+interface Progress {
+  readonly isTriggered?: true;
+  readonly cancelRequested?: CancelReason;
+  readonly isChanging?: true;
 }
 
 /** The orders that commits change without having submitted them. */
@@ -47,12 +69,7 @@ export function ordersToLookUp(commits: readonly JournalledCommit[]): Pick<Known
 
 /** @param commits each account's in order of seq */
 export function projectionRows(commits: readonly JournalledCommit[], known: readonly KnownOrder[]): ProjectionRows {
-  const orders = new Map(
-    known.map(({ account_id, order_id, state }) => [
-      orderKey(account_id, order_id),
-      untouched(account_id, order_id, state),
-    ]),
-  );
+  const orders = new Map(known.map((order) => [orderKey(order.account_id, order.order_id), untouched(order)]));
   const positions = new Map<string, object>();
   const fills: object[] = [];
   const ledger: object[] = [];
@@ -73,15 +90,15 @@ export function projectionRows(commits: readonly JournalledCommit[], known: read
         if (event.type === 'order-filled' || event.type === 'order-partially-filled')
           fills.push({ ...at, ...fillRow(event) });
       } else if (event.type === 'balance-changed') ledger.push({ ...at, ...ledgerRow(event) });
-      else if (event.type !== 'account-opened')
+      else if (isPositionEvent(event))
         positions.set(orderKey(accountId, event.positionId), { ...at, ...positionRow(event) });
     });
   }
 
   const touched = [...orders.values()].filter(({ seqs }) => seqs.length > 0);
   return {
-    newOrders: touched.filter(({ terms }) => terms).map((order) => ({ ...order.terms, ...changeRow(order) })),
-    changedOrders: touched.filter(({ terms }) => !terms).map(changeRow),
+    newOrders: touched.filter(({ row }) => row).map((order) => ({ ...order.row, ...changeRow(order) })),
+    changedOrders: touched.filter(({ row }) => !row).map(changeRow),
     fills,
     ledger,
     positions: [...positions.values()],
@@ -94,14 +111,18 @@ export function projectionRows(commits: readonly JournalledCommit[], known: read
   };
 }
 
-/** An order on its way through the commits. `terms` only where these commits submitted it. */
-interface OrderChange {
+/** An order on its way through the commits. `row` only where these commits submitted it. */
+interface OrderRow {
   readonly accountId: number;
   readonly orderId: string;
   readonly before: OrderState | undefined;
   state: OrderState;
-  terms: object | undefined;
-  filledQuantity: bigint | undefined;
+  row: object | undefined;
+  quantity: bigint;
+  limitPrice: string | null;
+  terms: object;
+  progress: Progress;
+  filledQuantity: bigint;
   /** Sum of price × quantity over the fills in these commits. */
   filledValue: bigint;
   reason: string | undefined;
@@ -109,19 +130,52 @@ interface OrderChange {
   readonly seqs: number[];
 }
 
-function untouched(accountId: number, orderId: string, state: OrderState): OrderChange {
+function untouched(known: KnownOrder): OrderRow {
   return {
-    ...{ accountId, orderId, before: state, state, terms: undefined, filledQuantity: undefined, filledValue: 0n },
-    ...{ reason: undefined, updatedMicros: 0, seqs: [] },
+    ...{
+      accountId: known.account_id,
+      orderId: known.order_id,
+      before: known.state,
+      state: known.state,
+      row: undefined,
+    },
+    ...{
+      quantity: quantityOf(known.quantity),
+      limitPrice: known.limit_price,
+      terms: known.terms,
+      progress: known.progress,
+    },
+    ...{
+      filledQuantity: quantityOf(known.filled_quantity),
+      filledValue: 0n,
+      reason: undefined,
+      updatedMicros: 0,
+      seqs: [],
+    },
   };
 }
 
-function touch(orders: Map<string, OrderChange>, accountId: number, seq: number, event: OrderEvent): void {
+function quantityOf(text: string): bigint {
+  const value = parseScaled(text, QUANTITY_SCALE);
+  assert(value !== undefined, `a quantity must be decimal text of at most ${QUANTITY_SCALE} digits, was ${text}`);
+  return value;
+}
+
+type FirstEvent = Extract<OrderEvent, { type: 'order-submitted' | 'order-denied' }>;
+
+function submitted(accountId: number, seq: number, event: FirstEvent): OrderRow {
+  return {
+    ...{ accountId, orderId: event.orderId, before: undefined, row: termsRow(event, seq) },
+    ...{ state: event.type === 'order-submitted' ? 'SUBMITTED' : 'DENIED', quantity: event.quantity },
+    ...{ limitPrice: priceText(event.limitPrice), terms: optionalFields(event), progress: {} },
+    ...{ filledQuantity: 0n, filledValue: 0n, reason: undefined, updatedMicros: 0, seqs: [] },
+  };
+}
+
+function touch(orders: Map<string, OrderRow>, accountId: number, seq: number, event: OrderEvent): void {
   const key = orderKey(accountId, event.orderId);
-  if (event.type === 'order-submitted' || event.type === 'order-denied') {
-    const state = event.type === 'order-submitted' ? 'SUBMITTED' : 'DENIED';
-    orders.set(key, { ...untouched(accountId, event.orderId, state), before: undefined, terms: termsRow(event, seq) });
-  }
+  if (event.type === 'order-submitted' || event.type === 'order-denied')
+    orders.set(key, submitted(accountId, seq, event));
   const order = orders.get(key);
   if (!order) {
     assert(event.type === 'order-report-quarantined', `${event.type} of ${event.orderId}, which was never submitted`);
@@ -129,13 +183,33 @@ function touch(orders: Map<string, OrderChange>, accountId: number, seq: number,
   }
   if (order.seqs.at(-1) !== seq) order.seqs.push(seq);
   order.updatedMicros = event.timeMicros;
+  if (event.type === 'order-submitted' || event.type === 'order-denied' || event.type === 'order-report-quarantined')
+    return;
+  move(order, event);
+  const next = transitions[order.state][event.type.slice('order-'.length) as OrderInput];
+  if (next === 'ignored' || next === 'quarantine') return;
+  const { quantity, filledQuantity, progress } = order;
+  const { isTriggered, cancelRequested, isChanging } = progress;
+  order.state =
+    next === 'working'
+      ? workingState({
+          ...{ quantity, filledQuantity },
+          ...(isTriggered && { isTriggered }),
+          ...(cancelRequested && { cancelRequested }),
+          ...(isChanging && { pendingChange: noChange }),
+        })
+      : next;
+}
+
+const noChange = { requestId: '', change: {}, margin: 0n, marginBefore: 0n };
+
+function move(order: OrderRow, event: OrderMove): void {
   switch (event.type) {
-    case 'order-submitted':
-    case 'order-denied':
-    case 'order-report-quarantined':
-      return;
     case 'order-rejected':
     case 'order-canceled':
+    case 'order-update-rejected':
+    case 'order-cancel-rejected':
+    case 'order-unknown':
       order.reason = event.reason;
       break;
     case 'order-partially-filled':
@@ -143,24 +217,50 @@ function touch(orders: Map<string, OrderChange>, accountId: number, seq: number,
       order.filledQuantity = event.filledQuantity;
       order.filledValue += event.price * event.quantity;
       break;
-    case 'order-accepted':
+    case 'order-triggered':
+      order.progress = { ...order.progress, isTriggered: true };
+      break;
+    case 'order-trailed':
+      order.terms = { ...order.terms, stopPrice: priceText(event.stopPrice) };
+      break;
+    case 'order-updated': {
+      const { quantity, limitPrice, ...rest } = event.change;
+      order.quantity = quantity ?? order.quantity;
+      order.limitPrice = limitPrice === undefined ? order.limitPrice : priceText(limitPrice);
+      order.terms = { ...order.terms, ...changeObject(rest) };
+      break;
+    }
     case 'order-pending-cancel':
+      order.progress = { ...order.progress, cancelRequested: event.reason ?? 'requested' };
+      break;
+    case 'order-pending-update':
+      order.progress = { ...order.progress, isChanging: true };
+      break;
+    case 'order-accepted':
     case 'order-expired':
       break;
   }
-  const next = transitions[order.state][event.type.slice('order-'.length) as OrderInput];
-  if (next !== 'ignored' && next !== 'quarantine') order.state = next;
+  if (event.type === 'order-updated' || event.type === 'order-update-rejected') {
+    const { isChanging: _answered, ...rest } = order.progress;
+    order.progress = rest;
+  }
+  if (event.type === 'order-cancel-rejected') {
+    const { cancelRequested: _answered, ...rest } = order.progress;
+    order.progress = rest;
+  }
 }
 
-function termsRow(event: Extract<OrderEvent, { type: 'order-submitted' | 'order-denied' }>, seq: number): object {
+function priceText(price: bigint | undefined): string | null {
+  return price === undefined ? null : formatScaled(price, PRICE_SCALE);
+}
+
+function termsRow(event: FirstEvent, seq: number): object {
   return {
     number: seq,
     client_order_id: event.clientOrderId,
     symbol: event.symbol,
     side: event.side,
     type: event.orderType,
-    quantity: formatScaled(event.quantity, QUANTITY_SCALE),
-    limit_price: event.limitPrice === undefined ? null : formatScaled(event.limitPrice, PRICE_SCALE),
     time_in_force: event.timeInForce,
     source: event.source,
     denial: event.type === 'order-denied' ? event.denial : null,
@@ -168,13 +268,16 @@ function termsRow(event: Extract<OrderEvent, { type: 'order-submitted' | 'order-
   };
 }
 
-function changeRow(order: OrderChange): object {
-  const filled = order.filledQuantity ?? (order.terms ? 0n : undefined);
+function changeRow(order: OrderRow): object {
   return {
     account_id: order.accountId,
     order_id: order.orderId,
     state: order.state,
-    filled_quantity: filled === undefined ? null : formatScaled(filled, QUANTITY_SCALE),
+    quantity: formatScaled(order.quantity, QUANTITY_SCALE),
+    limit_price: order.limitPrice,
+    terms: order.terms,
+    progress: order.progress,
+    filled_quantity: formatScaled(order.filledQuantity, QUANTITY_SCALE),
     filled_value: formatScaled(order.filledValue, PRICE_SCALE + QUANTITY_SCALE),
     // A broker may say anything; PostgreSQL's text holds all of Unicode but U+0000 and halves of surrogate pairs.
     reason: order.reason?.toWellFormed().replaceAll('\0', '\uFFFD') ?? null,
@@ -203,6 +306,7 @@ function ledgerRow(event: Extract<AccountEvent, { type: 'balance-changed' }>): o
     currency: event.currency,
     order_id: event.orderId ?? null,
     fill_id: event.fillId ?? null,
+    position_id: event.positionId ?? null,
     quote_amount: event.quoteAmount === undefined ? null : formatScaled(event.quoteAmount, COST_SCALE),
     conversion_rate: event.conversionRate === undefined ? null : formatScaled(event.conversionRate, RATE_SCALE),
   };
@@ -221,7 +325,7 @@ function positionRow(event: Extract<AccountEvent, { type: `position-${string}` }
 }
 
 /** By how much the number of working orders of an account has changed. */
-function workingOrders(orders: readonly OrderChange[], accountId: number): number {
+function workingOrders(orders: readonly OrderRow[], accountId: number): number {
   let change = 0;
   for (const order of orders) {
     if (order.accountId !== accountId) continue;
@@ -232,6 +336,10 @@ function workingOrders(orders: readonly OrderChange[], accountId: number): numbe
 
 function isOrderEvent(event: AccountEvent): event is OrderEvent {
   return event.type.startsWith('order-');
+}
+
+function isPositionEvent(event: AccountEvent): event is PositionEvent {
+  return event.type.startsWith('position-');
 }
 
 function orderKey(accountId: number, id: string): string {

@@ -1,6 +1,7 @@
 /** 9000: orders, positions, accounts, market data. */
 import { createGateway, type Gateway, type GatewayContext } from './gateway.ts';
 import { accountRoutes } from './routes/accounts.ts';
+import { killSwitchRoutes } from './routes/kill-switches.ts';
 import { marketRoutes } from './routes/market.ts';
 import { orderRoutes } from './routes/orders.ts';
 
@@ -10,6 +11,7 @@ export function tradingGateway(context: GatewayContext): Promise<Gateway> {
     routes(app) {
       accountRoutes(app, context);
       orderRoutes(app, context);
+      killSwitchRoutes(app, context);
       marketRoutes(app, context);
     },
   });

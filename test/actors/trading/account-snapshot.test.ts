@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ACCOUNT_SNAPSHOT_VERSION, decodeAccount, encodeAccount } from '../../../actors/trading/account-snapshot.ts';
-import { decide, emptyAccount, type Account, type WorkingOrder } from '../../../actors/trading/account.ts';
+import { decide, emptyAccount, type Account, type Block, type WorkingOrder } from '../../../actors/trading/account.ts';
 import type { PositionTerms } from '../../../actors/trading/events.ts';
 import { type EndedOrders, ENDED_ORDERS_KEPT, noEndedOrders, rememberEnded } from '../../../actors/trading/order.ts';
 import { PersistentMap } from '../../../actors/trading/persistent-map.ts';
-import { orderTerms } from './arbitraries.ts';
+import { orderTerms, stopOutTerms } from './arbitraries.ts';
 import { factsOf, filled, limitOrder, opened, order, report } from './fixtures.ts';
 
 const amount = fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n });
@@ -38,6 +38,18 @@ const position: fc.Arbitrary<PositionTerms> = fc.record(
   { noNullPrototype: true },
 );
 
+const block: fc.Arbitrary<Block> = fc.record(
+  {
+    ...{
+      reason: fc.constantFrom('reconciliation' as const, 'drawdown' as const),
+      subject: anyText,
+      sinceMicros: count,
+    },
+    figures: fc.dictionary(fc.constantFrom('limit', 'was'), anyText, { noNullPrototype: true }),
+  },
+  { noNullPrototype: true },
+);
+
 const side = fc.record({ quantity: amount, margin: amount }, { noNullPrototype: true });
 const totals = fc.record({ buy: side, sell: side }, { noNullPrototype: true });
 
@@ -45,7 +57,31 @@ const totals = fc.record({ buy: side, sell: side }, { noNullPrototype: true });
 const account: fc.Arbitrary<Account> = fc.record(
   {
     ...{ accountId: count, isOpen: fc.boolean(), currency: anyText, oms: fc.constant('netting' as const) },
-    ...{ leverage: count, aiMayOrder: fc.boolean(), balance: amount },
+    ...{
+      leverage: count,
+      aiMayOrder: fc.boolean(),
+      balance: amount,
+      isMarginCalled: fc.boolean(),
+      stopOut: stopOutTerms,
+    },
+    negativeBalanceProtection: fc.constant(true as const),
+    blocks: fc
+      .array(block, { maxLength: 3 })
+      .map((blocks) => new Map(blocks.map((each) => [`${each.reason}:${each.subject}`, each]))),
+    day: fc.option(fc.record({ day: anyText, openEquity: amount, peakEquity: amount }, { noNullPrototype: true }), {
+      nil: undefined,
+    }),
+    recent: fc.record(
+      {
+        orders: fc.array(fc.record({ key: anyText, orderId: anyText, timeMicros: count }, { noNullPrototype: true }), {
+          maxLength: 3,
+        }),
+        fills: fc
+          .array(fc.tuple(anyText, fc.array(count, { maxLength: 3 })), { maxLength: 3 })
+          .map((all) => new Map(all)),
+      },
+      { noNullPrototype: true },
+    ),
     orders: fc
       .array(workingOrder, { maxLength: 60 })
       .map((orders) => orders.reduce((map, each) => map.with(each.orderId, each), PersistentMap.empty<WorkingOrder>())),
@@ -100,9 +136,16 @@ test('the text of an account is the same for ever, as long as its version is', (
   ledger.give(filled('o-1-4', '0.1', '1.08'));
   ledger.give(limitOrder('1.06', { clientOrderId: 'c-3', side: 'sell', symbol: 'GBPUSD' }));
   ledger.give(report({ type: 'rejected', orderId: 'o-1-6', reason: 'no' }));
-  expect(ACCOUNT_SNAPSHOT_VERSION).toBe(1);
+  expect(ACCOUNT_SNAPSHOT_VERSION).toBe(2);
   expect(JSON.parse(encodeAccount(ledger.account))).toEqual({
-    ...{ v: 1, accountId: 1, isOpen: true, currency: 'USD', oms: 'netting', leverage: 30, aiMayOrder: false },
+    ...{ v: 2, accountId: 1, isOpen: true, isMarginCalled: false, blocks: [] },
+    terms: { currency: 'USD', oms: 'netting', leverage: 30, aiMayOrder: false },
+    recentOrders: [
+      ['GBPUSD sell limit 10000000 106000000 ', 'o-1-6'],
+      ['EURUSD buy market 10000000  ', 'o-1-4'],
+      ['EURUSD buy limit 10000000 107900000 ', 'o-1-3'],
+    ].map(([key, orderId]) => ({ key, orderId, timeMicros: 1_800_000_000_000_000 })),
+    recentFills: [{ subject: 'EURUSD', times: [1_800_000_000_000_000] }],
     balance: '100000',
     orders: [
       {
@@ -143,8 +186,8 @@ const encoded = encodeAccount(emptyAccount(1));
 test.each([
   ['nothing', ''],
   ['no object', '[]'],
-  ['another version', encoded.replace('"v":1', '"v":2')],
-  ['no version', encoded.replace('"v":1,', '')],
+  ['another version', encoded.replace('"v":2', '"v":1')],
+  ['no version', encoded.replace('"v":2,', '')],
   ['an amount that is none', encoded.replace('"balance":"0"', '"balance":"1e3"')],
   ['an amount as a number', encoded.replace('"balance":"0"', '"balance":0')],
   ['orders that are no list', encoded.replace('"orders":[]', '"orders":{}')],

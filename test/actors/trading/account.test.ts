@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Account, commandId, decide, digest, emptyAccount, evolve } from '../../../actors/trading/account.ts';
+import { type Account, decide, emptyAccount, evolve } from '../../../actors/trading/account.ts';
+import { commandId, digest } from '../../../actors/trading/command-identity.ts';
 import type { AccountCommand } from '../../../actors/trading/commands.ts';
 import type { BrokerReport } from '../../../actors/trading/broker.ts';
 import { ENDED_ORDERS_KEPT } from '../../../actors/trading/order.ts';

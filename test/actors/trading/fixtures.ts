@@ -12,6 +12,7 @@ import type { AccountCommand } from '../../../actors/trading/commands.ts';
 import type { AccountEvent, OrderTerms } from '../../../actors/trading/events.ts';
 import { instrumentFrom, type Instrument } from '../../../actors/trading/instrument.ts';
 import { parseScaled } from '../../../actors/trading/money.ts';
+import type { RiskLimits } from '../../../actors/trading/risk.ts';
 import type { Quote } from '../../../actors/market/quote.ts';
 import { instruments as configured } from '../../../config/instruments.ts';
 
@@ -54,6 +55,8 @@ export interface World {
   readonly seq?: number;
   readonly maxOrderValue?: bigint;
   readonly maxWorkingOrders?: number;
+  readonly limits?: RiskLimits;
+  readonly facts?: Partial<Facts>;
 }
 
 export function factsOf({
@@ -62,12 +65,18 @@ export function factsOf({
   seq = 1,
   maxOrderValue = s('10000000'),
   maxWorkingOrders = 500,
+  limits = {},
+  facts = {},
 }: World = {}): Facts {
   const board = new Map(quotes.map((each) => [each.symbol, each]));
   return {
     nowMicros,
     seq,
-    limits: { maxOrderValue, maxWorkingOrders },
+    limits: () => ({ maxOrderValue, maxWorkingOrders, ...limits }),
+    killed: () => undefined,
+    hours: () => undefined,
+    recentRange: () => undefined,
+    ...facts,
     quote: (symbol) => board.get(symbol),
     instrument,
   };

@@ -63,7 +63,7 @@ function margin(inputs: Figures): Figures {
   const rate = parseScaled(input(inputs, 'marginToAccountRate'), RATE_SCALE)!;
   // The examples round to the nearest cent and we hold margin rounded up, so it is compared as it is before either: in dollars of 8 digits.
   expect(input(inputs, 'accountCurrency')).toBe('USD');
-  const held = marginFor(instrument, lots, notional, leverage, rate, 'USDT');
+  const held = marginFor(instrument, { side: 'buy', quantity: lots, notional }, leverage, rate, 'USDT');
   return { margin: formatScaled(held, MONEY_SCALE) };
 }
 

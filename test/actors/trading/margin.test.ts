@@ -34,15 +34,22 @@ describe('margin', () => {
     (symbol, lots, price, leverage, toAccount, currency, text) => {
       const instrument = instruments.get(symbol)!;
       const notional = notionalOf(instrument, s(lots), s(price));
-      const margin = marginFor(instrument, s(lots), notional, leverage, rate(toAccount), currency);
+      const margin = marginFor(
+        instrument,
+        { side: 'buy', quantity: s(lots), notional },
+        leverage,
+        rate(toAccount),
+        currency,
+      );
       expect(formatMoney(margin, currency)).toBe(text);
     },
   );
 
   test('is rounded up to the minor unit, never down, and stays where it is even', () => {
     const instrument = instruments.get('EURUSD')!;
-    expect(formatMoney(marginFor(instrument, s('0.03'), 0n, 30, one, 'EUR'), 'EUR')).toBe('100.00');
-    expect(formatMoney(marginFor(instrument, s('0.03'), 0n, 30, one + 1n, 'EUR'), 'EUR')).toBe('100.01');
+    const exposure = { side: 'buy', quantity: s('0.03'), notional: 0n } as const;
+    expect(formatMoney(marginFor(instrument, exposure, 30, one, 'EUR'), 'EUR')).toBe('100.00');
+    expect(formatMoney(marginFor(instrument, exposure, 30, one + 1n, 'EUR'), 'EUR')).toBe('100.01');
   });
 });
 

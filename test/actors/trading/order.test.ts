@@ -7,35 +7,38 @@ import {
   recallEnded,
   rememberEnded,
   transitions,
+  workingState,
   type OrderInput,
   type Transition,
 } from '../../../actors/trading/order.ts';
 import { limitOrder, opened } from './fixtures.ts';
 
 const inputs = [
-  'accepted',
-  'rejected',
-  'partially-filled',
-  'filled',
-  'canceled',
-  'expired',
-  'pending-cancel',
+  ...(['accepted', 'rejected', 'triggered', 'trailed', 'partially-filled', 'filled', 'canceled', 'expired'] as const),
+  ...(['pending-update', 'updated', 'update-rejected', 'pending-cancel', 'cancel-rejected', 'unknown'] as const),
 ] as const satisfies readonly OrderInput[];
 
 const _ = 'quarantine';
 const same = 'ignored';
+const on = 'working';
+const [acc, rej, trg, prt, fil, can, exp] = [
+  ...(['ACCEPTED', 'REJECTED', 'TRIGGERED', 'PARTIALLY_FILLED', 'FILLED', 'CANCELED', 'EXPIRED'] as const),
+] as const;
+const [upd, wdr, unk] = ['PENDING_UPDATE', 'PENDING_CANCEL', 'UNKNOWN'] as const;
 // One row a state, in the order of the inputs above.
 const table: Record<OrderState, readonly Transition[]> = {
-  SUBMITTED: ['ACCEPTED', 'REJECTED', 'PARTIALLY_FILLED', 'FILLED', 'CANCELED', 'EXPIRED', 'PENDING_CANCEL'],
-  ACCEPTED: [same, 'REJECTED', 'PARTIALLY_FILLED', 'FILLED', 'CANCELED', 'EXPIRED', 'PENDING_CANCEL'],
-  PARTIALLY_FILLED: [same, _, 'PARTIALLY_FILLED', 'FILLED', 'CANCELED', 'EXPIRED', 'PENDING_CANCEL'],
-  PENDING_CANCEL: ['PENDING_CANCEL', 'REJECTED', 'PENDING_CANCEL', 'FILLED', 'CANCELED', 'EXPIRED', 'PENDING_CANCEL'],
-  UNKNOWN: ['ACCEPTED', 'REJECTED', 'PARTIALLY_FILLED', 'FILLED', 'CANCELED', 'EXPIRED', 'UNKNOWN'],
-  FILLED: [same, _, _, _, _, _, _],
-  CANCELED: [same, _, 'CANCELED', 'FILLED', same, _, _],
-  EXPIRED: [same, _, 'EXPIRED', 'FILLED', _, same, _],
-  REJECTED: [same, same, _, _, _, _, _],
-  DENIED: [_, _, _, _, _, _, _],
+  SUBMITTED: [acc, rej, trg, on, prt, fil, can, exp, upd, on, same, wdr, same, unk],
+  ACCEPTED: [same, rej, trg, on, prt, fil, can, exp, upd, on, same, wdr, same, unk],
+  TRIGGERED: [same, rej, same, same, prt, fil, can, exp, upd, on, same, wdr, same, unk],
+  PARTIALLY_FILLED: [same, _, same, same, prt, fil, can, exp, upd, on, same, wdr, same, unk],
+  PENDING_UPDATE: [upd, rej, upd, upd, upd, fil, can, exp, _, on, on, wdr, same, unk],
+  PENDING_CANCEL: [wdr, rej, wdr, wdr, wdr, fil, can, exp, _, wdr, wdr, wdr, on, unk],
+  UNKNOWN: [on, rej, on, on, on, fil, can, exp, _, on, on, unk, on, same],
+  FILLED: [same, _, same, same, _, _, _, _, _, same, same, _, same, same],
+  CANCELED: [same, _, same, same, can, fil, same, _, _, same, same, _, same, same],
+  EXPIRED: [same, _, same, same, exp, fil, _, same, _, same, same, _, same, same],
+  REJECTED: [same, same, same, same, _, _, _, _, _, same, same, _, same, same],
+  DENIED: [_, _, _, _, _, _, _, _, _, _, _, _, _, _],
 };
 
 const states = Object.keys(table) as OrderState[];
@@ -53,8 +56,22 @@ test('the table has no state or input besides these', () => {
 test.each(states)('an ended order never works again: %s', (state) => {
   if (isWorking(state)) return;
   for (const next of Object.values(transitions[state])) {
-    expect(next === 'ignored' || next === 'quarantine' || !isWorking(next)).toBe(true);
+    expect(next === 'ignored' || next === 'quarantine' || (next !== 'working' && !isWorking(next))).toBe(true);
   }
+});
+
+test.each([
+  [{}, 'ACCEPTED'],
+  [{ isTriggered: true }, 'TRIGGERED'],
+  [{ isTriggered: true, filledQuantity: 1n }, 'PARTIALLY_FILLED'],
+  [{ filledQuantity: 2n }, 'FILLED'],
+  [
+    { filledQuantity: 2n, pendingChange: { requestId: '', change: {}, margin: 0n, marginBefore: 0n } },
+    'PENDING_UPDATE',
+  ],
+  [{ filledQuantity: 1n, cancelRequested: 'requested' }, 'PENDING_CANCEL'],
+] as const)('an order that is known to work, with %o, is %s', (order, state) => {
+  expect(workingState({ quantity: 2n, filledQuantity: 0n, ...order })).toBe(state);
 });
 
 describe('ended orders', () => {

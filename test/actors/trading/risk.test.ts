@@ -44,21 +44,17 @@ describe('what an order says of itself', () => {
     ['a limit order', limit('1.05'), undefined],
     ['a limit order, immediate or cancel', limit('1.05', { timeInForce: 'ioc' }), undefined],
     ['a limit order, fill or kill', limit('1.05', { timeInForce: 'fok' }), undefined],
+    ['a limit order for the day', limit('1.05', { timeInForce: 'day' }), undefined],
     [
-      'a limit order for the day',
-      limit('1.05', { timeInForce: 'day' }),
-      { code: 'TIME_IN_FORCE_UNSUPPORTED', figures: { orderType: 'limit', timeInForce: 'day' } },
-    ],
-    [
-      'a limit order till a date',
+      'a limit order till a date that is not given',
       limit('1.05', { timeInForce: 'gtd' }),
-      { code: 'TIME_IN_FORCE_UNSUPPORTED', figures: { orderType: 'limit', timeInForce: 'gtd' } },
+      { code: 'EXPIRY_INVALID', figures: { now: formatTime(NOW) } },
     ],
-    ...(['stop', 'stop-limit', 'trailing-stop'] as const).map((orderType): [string, Partial<OrderTerms>, Denial] => [
-      `a ${orderType} order`,
-      { orderType },
-      { code: 'ORDER_TYPE_UNSUPPORTED', figures: { orderType } },
-    ]),
+    [
+      'a stop order that is immediate or cancel',
+      { orderType: 'stop', stopPrice: s('1.09000'), timeInForce: 'ioc' },
+      { code: 'TIME_IN_FORCE_UNSUPPORTED', figures: { orderType: 'stop', timeInForce: 'ioc' } },
+    ],
     ['an unknown symbol', { symbol: 'EURXXX' }, { code: 'SYMBOL_UNKNOWN', figures: { symbol: 'EURXXX' } }],
     ['the smallest quantity', { quantity: s('0.01') }, undefined],
     [
@@ -90,7 +86,7 @@ describe('what an order says of itself', () => {
     [
       'a limit order without a price',
       { orderType: 'limit', timeInForce: 'gtc' },
-      { code: 'PRICE_MISSING', figures: { orderType: 'limit' } },
+      { code: 'PRICE_MISSING', figures: { orderType: 'limit', field: 'limitPrice' } },
     ],
     [
       'a price off the tick',
@@ -284,7 +280,7 @@ test('the first reason counts: the account, then the order, then the market, the
   const wrong: Partial<OrderTerms> = { source: 'ai', symbol: 'EURXXX', orderType: 'stop', quantity: 0n };
   expect(denialOf(ledger, wrong)?.code).toBe('AI_ORDERS_NOT_ALLOWED');
   expect(denialOf(ledger, { ...wrong, source: 'trader' })?.code).toBe('SYMBOL_UNKNOWN');
-  expect(denialOf(ledger, { orderType: 'stop', quantity: 0n })?.code).toBe('ORDER_TYPE_UNSUPPORTED');
+  expect(denialOf(ledger, { orderType: 'stop', quantity: 0n })?.code).toBe('TIME_IN_FORCE_UNSUPPORTED');
   const noQuote = { quotes: marketWithout('EURUSD') };
   expect(denialOf(ledger, { quantity: 0n }, noQuote)?.code).toBe('QUANTITY_BELOW_MINIMUM');
   expect(denialOf(ledger, {}, noQuote)?.code).toBe('QUOTE_MISSING');

@@ -20,6 +20,7 @@ test('an account shows its figures at the last quotes', () => {
     oms: 'netting',
     leverage: 30,
     status: 'open',
+    ...{ blocks: [], isMarginCalled: false },
     balance: '50000.00',
     equity: '49953.70',
     margin: '5000.01',

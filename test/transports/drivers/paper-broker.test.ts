@@ -2,13 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { type Quote, QuoteBoard } from '../../../actors/market/quote.ts';
-import type { BrokerOrder, BrokerReport } from '../../../actors/trading/broker.ts';
+import type { BrokerOrder, BrokerReport, BrokerStatement } from '../../../actors/trading/broker.ts';
 import { VirtualClock } from '../../../runtime/clock.ts';
 import { createPaperBroker } from '../../../transports/drivers/paper-broker.ts';
 import { brokerContract } from '../../contract/broker.ts';
 import { eurusd } from '../../support/instruments.ts';
 
 const symbol = 'EURUSD';
+const nothing = { orders: [], positions: [] };
 
 function start(deliver?: (run: () => void) => void) {
   const clock = new VirtualClock(1_000_000_000);
@@ -30,8 +31,19 @@ function start(deliver?: (run: () => void) => void) {
 function startLoggedIn() {
   const reports: BrokerReport[] = [];
   const harness = start((run) => run());
-  const login = harness.broker.login('account-1', (report) => reports.push(report));
-  return { ...harness, login, reports, types: () => reports.map(({ type }) => type) };
+  const statements: BrokerStatement[] = [];
+  const login = harness.broker.login('account-1', nothing, (message) => {
+    if (message.type === 'report') reports.push(message.report);
+    if (message.type === 'statement') statements.push(message.statement);
+  });
+  const working = () => {
+    login.query('working', [], true);
+    return statements
+      .at(-1)!
+      .orders.filter(({ state }) => state === 'working')
+      .map(({ orderId }) => orderId);
+  };
+  return { ...harness, login, reports, working, statements, types: () => reports.map(({ type }) => type) };
 }
 
 const market: BrokerOrder = {
@@ -78,7 +90,7 @@ test.each([
   const harness = startLoggedIn();
   prepare(harness);
   harness.login.place(market);
-  expect([harness.types(), harness.login.working()]).toEqual([['accepted'], ['o-1']]);
+  expect([harness.types(), harness.working()]).toEqual([['accepted'], ['o-1']]);
   harness.quote(108, 107);
   harness.quote(100, 102, eurusd.staleAfterMs + 1);
   expect(harness.types()).toEqual(['accepted']);
@@ -94,9 +106,9 @@ test('a market order for the day waits as one without an end does', () => {
 });
 
 test.each(['ioc', 'fok'] as const)('a market order that is %s does not wait for a good quote', (timeInForce) => {
-  const { login, types } = startLoggedIn();
+  const { login, types, working } = startLoggedIn();
   login.place({ ...market, timeInForce });
-  expect([types(), login.working()]).toEqual([['canceled'], []]);
+  expect([types(), working()]).toEqual([['canceled'], []]);
 });
 
 test.each([
@@ -131,13 +143,14 @@ test.each([
 );
 
 test.each<[string, Partial<BrokerOrder>]>([
-  ['unsupported order type stop', { orderType: 'stop' }],
-  ['unsupported time in force day', { orderType: 'limit', limitPrice: 90n, timeInForce: 'day' }],
-  ['unsupported time in force gtd', { timeInForce: 'gtd' }],
-  ['a limit order has a limit price, a market order has none', { orderType: 'limit' }],
-  ['a limit order has a limit price, a market order has none', { limitPrice: 90n }],
+  ['a stop order has a stop price', { orderType: 'stop' }],
+  ['a trailing stop has a distance, others have none', { orderType: 'trailing-stop' }],
+  ['an order that is good till a date has a date', { timeInForce: 'gtd' }],
+  ['its date is past', { timeInForce: 'gtd', expireAtMicros: 1_000_000_000 }],
+  ['a limit order has a limit price, others have none', { orderType: 'limit' }],
+  ['a limit order has a limit price, others have none', { limitPrice: 90n }],
   // A price that the tick path cannot hold would otherwise break every session that places the order anew.
-  ['the limit price is too large', { orderType: 'limit', side: 'sell', limitPrice: 9_500_000_000_000_000n }],
+  ['a price is too large', { orderType: 'limit', side: 'sell', limitPrice: 9_500_000_000_000_000n }],
   ['unknown symbol NOSUCH', { symbol: 'NOSUCH' }],
 ])('an order that the broker has no place for is rejected: %s', (reason, change) => {
   const { login, quote, reports } = startLoggedIn();
@@ -149,7 +162,7 @@ test.each<[string, Partial<BrokerOrder>]>([
 test('a cancel that overtakes its order wins: the order is not filled when it arrives', () => {
   const { login, quote, types } = startLoggedIn();
   quote(100, 102);
-  login.cancel('o-1');
+  login.cancel('o-1', 'r');
   login.place(market);
   expect(types()).toEqual(['canceled', 'canceled']);
 });
@@ -157,10 +170,14 @@ test('a cancel that overtakes its order wins: the order is not filled when it ar
 test('a login that was taken over places and cancels nothing', () => {
   const { broker, login, quote, reports } = startLoggedIn();
   quote(100, 102);
-  const next = broker.login('account-1', (report) => reports.push(report));
+  const next = broker.login(
+    'account-1',
+    nothing,
+    (message) => void (message.type === 'report' && reports.push(message.report)),
+  );
   next.place(limit('o-1', 'buy', 90n));
   login.place(market);
-  login.cancel('o-1');
+  login.cancel('o-1', 'r');
   login.close();
   quote(80, 90);
   expect(reports.map(({ orderId, type }) => [orderId, type])).toEqual([
@@ -213,7 +230,7 @@ test('whatever happens: no fill on a crossed or stale quote, none better than qu
       let last: Quote | undefined;
       for (const one of steps) {
         const before = harness.reports.length;
-        const wasWorking = new Set(harness.login.working());
+        const wasWorking = new Set(harness.working());
         switch (one.type) {
           case 'place': {
             const order: BrokerOrder = {
@@ -229,7 +246,7 @@ test('whatever happens: no fill on a crossed or stale quote, none better than qu
             break;
           }
           case 'cancel':
-            harness.login.cancel(`o-${one.at}`);
+            harness.login.cancel(`o-${one.at}`, 'r');
             break;
           case 'quote':
             last = harness.quote(one.bid, one.bid + one.spread, one.ageMs);

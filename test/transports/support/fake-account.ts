@@ -1,16 +1,8 @@
 /** An account that follows the real rules and answers at once, or when the test says that its rows are durable. */
-import {
-  commandId,
-  decide,
-  digest,
-  emptyAccount,
-  evolve,
-  type Account,
-  type Facts,
-} from '../../../actors/trading/account.ts';
+import { decide, emptyAccount, evolve, type Account, type Facts } from '../../../actors/trading/account.ts';
+import { commandId, digest } from '../../../actors/trading/command-identity.ts';
 import { encodeEvent } from '../../../actors/trading/codec.ts';
 import type { AccountCommand, AccountReply } from '../../../actors/trading/commands.ts';
-import type { BrokerReport } from '../../../actors/trading/broker.ts';
 import { commitsOf, type PlatformTopics } from '../../../actors/trading/topics.ts';
 import { numbered, type TradingAccountMessage } from '../../../actors/trading-account.ts';
 import type { QuoteBoard } from '../../../actors/market/quote.ts';
@@ -63,9 +55,7 @@ export class FakeAccount implements ActorRef<TradingAccountMessage> {
     for (const run of held) run();
   }
 
-  report(
-    report: Omit<Extract<BrokerReport, { type: 'accepted' }>, 'venue' | 'timeMicros'>,
-  ): Promise<AccountCommandResult> {
+  report(report: { readonly type: 'accepted'; readonly orderId: string }): Promise<AccountCommandResult> {
     return this.#command({
       type: 'broker-report',
       report: { ...report, venue: 'paper', timeMicros: this.#services.clock.wallMicros() },
@@ -100,7 +90,8 @@ export class FakeAccount implements ActorRef<TradingAccountMessage> {
       ...{ nowMicros: clock.wallMicros(), seq: this.seq + 1 },
       quote: (symbol) => quotes.get(symbol),
       instrument: (symbol) => instruments.get(symbol),
-      limits: { maxOrderValue: 100_000_000_000_000n, maxWorkingOrders: 200 },
+      limits: () => ({ maxOrderValue: 100_000_000_000_000n, maxWorkingOrders: 200 }),
+      ...{ killed: () => undefined, hours: () => undefined, recentRange: () => undefined },
     };
     const before = this.#state;
     const { events, reply } = decide(before, command, facts);

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { QuoteBoard, type Quote } from '../../../actors/market/quote.ts';
+import type { LatchedSwitch } from '../../../actors/trading/kill-switch.ts';
 import type { PlatformTopics } from '../../../actors/trading/topics.ts';
 import { isAllowed } from '../../../config/roles.ts';
 import { silentLog, type Log } from '../../../runtime/actor.ts';
@@ -83,6 +84,7 @@ export function fixture(
   const actors = new Map<string, ActorRef<never>>(Object.values(accounts).map((account) => [account.path, account]));
   const { keys, principals } = credentials();
   const logged: Fixture['logged'] = [];
+  const latched = new Map<string, LatchedSwitch>();
   const lookUps: Fixture['lookUps'] = { count: 0, fails: undefined };
   let health: HealthReport = {
     status: 'pass',
@@ -145,6 +147,24 @@ export function fixture(
       slowQueries: async () => {
         throw new DatabaseUnavailable(new Error('gone'));
       },
+    },
+    killSwitches: {
+      list: () => [...latched.values()],
+      async latch(principal, { account, scope, flatten, reason }) {
+        if (account === 'nobody') return undefined;
+        const id = `k-${latched.size + 1}`;
+        latched.set(id, {
+          scope,
+          flatten,
+          reason,
+          id,
+          by: principal.subjectId,
+          releasedBy: [],
+          latchedMicros: clock.wallMicros(),
+        });
+        return { id, latched: true, accounts: 1 };
+      },
+      release: async (_principal, id) => (latched.delete(id) ? { type: 'released' } : { type: 'not-found' }),
     },
     audit: () => {},
   };

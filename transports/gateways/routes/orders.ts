@@ -3,8 +3,9 @@ import { z } from 'zod';
 import type { OrderState } from '../../../actors/trading/account.ts';
 import type { OrderTerms } from '../../../actors/trading/events.ts';
 import { formatPrice, formatQuantity, type Instrument } from '../../../actors/trading/instrument.ts';
+import { optionalView } from '../../../actors/trading/order-fields.ts';
 import { whenCaughtUp, type SubmitResult } from '../../account-commands.ts';
-import { accountSlug, orderBody, orderIdText } from '../../codec.ts';
+import { accountSlug, changeBody, closeBody, orderBody, orderIdText } from '../../codec.ts';
 import { sendProblem } from '../../http-errors.ts';
 import type { App } from '../../http.ts';
 import type { GatewayContext } from '../gateway.ts';
@@ -19,10 +20,11 @@ import {
   sendOutcome,
 } from './shared.ts';
 
+const positionParams = z.strictObject({ account: accountSlug, positionId: orderIdText });
 const orderParams = z.strictObject({ account: accountSlug, orderId: orderIdText });
 
 const states = [
-  ...['SUBMITTED', 'ACCEPTED', 'PARTIALLY_FILLED', 'PENDING_CANCEL', 'UNKNOWN'],
+  ...['SUBMITTED', 'ACCEPTED', 'TRIGGERED', 'PARTIALLY_FILLED', 'PENDING_UPDATE', 'PENDING_CANCEL', 'UNKNOWN'],
   ...['FILLED', 'CANCELED', 'EXPIRED', 'REJECTED', 'DENIED'],
 ] as const satisfies readonly OrderState[];
 const ordersQuery = pageQuery.extend({ state: z.enum(states).optional() });
@@ -84,10 +86,36 @@ export function orderRoutes(app: App, context: GatewayContext): void {
     '/api/v1/accounts/:account/orders/:orderId',
     {
       config: { action: 'orders:write' },
-      schema: { tags, summary: 'Amend an order (not in this version)', params: orderParams },
+      schema: { tags, summary: 'Ask to change a working order', params: orderParams, body: changeBody },
     },
-    (_request, reply) =>
-      sendProblem(reply, { code: 'NOT_IMPLEMENTED', detail: 'orders cannot be amended in this version' }),
+    async (request, reply) => {
+      const { account, orderId } = request.params;
+      const amend = { orderId, requestId: request.id, change: request.body };
+      // Accepted: the broker has the last word.
+      return sendOutcome(reply, await commands.amend(callerOf(request), account, amend, request.id), 202);
+    },
+  );
+
+  app.post(
+    '/api/v1/accounts/:account/positions/:positionId/close',
+    {
+      config: { action: 'orders:write' },
+      schema: {
+        tags,
+        summary: 'Close a position, a part of it, or by another',
+        params: positionParams,
+        body: closeBody,
+      },
+    },
+    async (request, reply) => {
+      const { account, positionId } = request.params;
+      const { by, ...rest } = request.body;
+      const close = { positionId, requestId: request.id };
+      const caller = callerOf(request);
+      if (by === undefined)
+        return sendOutcome(reply, await commands.close(caller, account, { ...close, ...rest }, request.id), 201);
+      return sendOutcome(reply, await commands.closeBy(caller, account, { ...close, byPositionId: by }, request.id));
+    },
   );
 
   app.delete(
@@ -109,5 +137,6 @@ function sentOrder(result: SubmitResult, terms: OrderTerms, instrument: Instrume
     ...{ symbol, side, type: orderType, quantity: formatQuantity(instrument, quantity) },
     ...(limitPrice === undefined ? {} : { limitPrice: formatPrice(instrument, limitPrice) }),
     timeInForce,
+    ...optionalView(terms, instrument),
   };
 }

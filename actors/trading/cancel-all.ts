@@ -1,0 +1,27 @@
+/** Everything is withdrawn at once, and closed where that is asked for. */
+import type { Account, Decision, Facts } from './account.ts';
+import { closingOrder } from './closing.ts';
+import type { CancelAll } from './commands.ts';
+import type { AccountEvent } from './events.ts';
+import { cancelRequest, isClosing } from './order-requests.ts';
+
+/** What closes a position already stays: it is on its way to what flattening wants. */
+export function cancelAll(account: Account, command: CancelAll, facts: Facts): Decision {
+  const isMeant = (order: { symbol: string; strategyId?: string }): boolean =>
+    (command.symbol === undefined || order.symbol === command.symbol) &&
+    (command.strategyId === undefined || order.strategyId === command.strategyId);
+  const events: AccountEvent[] = [];
+  for (const order of account.orders.values()) {
+    if (isMeant(order) && !order.cancelRequested && !isClosing(order))
+      events.push(cancelRequest(order, facts, command.reason));
+  }
+  const canceling = events.length;
+  if (command.flatten) {
+    for (const position of account.positions.values()) {
+      if (!isMeant(position)) continue;
+      const order = closingOrder(account, position, facts, { source: 'kill-switch', n: events.length - canceling });
+      if (order) events.push(order);
+    }
+  }
+  return { events, reply: { type: 'cancel-all', canceling, closing: events.length - canceling } };
+}
