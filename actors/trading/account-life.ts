@@ -103,29 +103,40 @@ function enforceMargin(account: Account, valuation: Valuation, facts: Facts): re
   const { equity, margin } = valuation;
   const state = marginState(account, valuation);
   const at = { timeMicros: facts.nowMicros, equity, margin, currency: account.currency };
-  const events: AccountEvent[] = [];
-  if (state === 'fine') {
-    if (account.isMarginCalled) events.push({ ...at, type: 'margin-restored' });
-    return [...events, ...forgiveness(account, facts)];
-  }
-  if (!account.isMarginCalled) events.push({ ...at, type: 'margin-called' });
+  if (state === 'fine') return account.isMarginCalled ? [{ ...at, type: 'margin-restored' }] : [];
+  const events: AccountEvent[] = account.isMarginCalled ? [] : [{ ...at, type: 'margin-called' }];
   if (state === 'call') return events;
 
   // One position at a time: what its closing brings may be enough for the others.
   if ([...account.orders.values()].some((order) => isClosing(order))) return events;
   const step = nextStopOutStep(account, facts);
-  events.push({ ...at, type: 'stopped-out' });
-  for (const order of account.orders.values()) {
-    if (!order.cancelRequested && !order.reduceOnly) events.push(cancelRequest(order, facts, 'stop-out'));
-  }
   const order = step && closingOrder(account, step, facts, { source: 'stop-out', n: 0 });
-  return order ? [...events, order] : events;
+  const withdrawn = [...account.orders.values()]
+    .filter(({ cancelRequested, reduceOnly }) => !cancelRequested && !reduceOnly)
+    .map((each) => cancelRequest(each, facts, 'stop-out'));
+  if (!order && withdrawn.length === 0) return events;
+  return [...events, { ...at, type: 'stopped-out' }, ...withdrawn, ...(order ? [order] : [])];
 }
 
-/** Nobody owes more than there was, where that is agreed. */
-function forgiveness(account: Account, facts: Facts): readonly AccountEvent[] {
-  if (!account.negativeBalanceProtection || account.balance >= 0n || account.positions.size > 0) return [];
-  return [moved(account, 'negative-balance-protection', -account.balance, facts)];
+/**
+ * Where the last position of an account is closed its margin is not short any more; and what a stop-out leaves it owing is forgiven,
+ * where that is agreed.
+ */
+export function settle(
+  account: Account,
+  balance: bigint,
+  isStopOut: boolean,
+  { nowMicros }: Facts,
+): readonly AccountEvent[] {
+  const { currency } = account;
+  const common = { timeMicros: nowMicros, currency };
+  const events: AccountEvent[] = [];
+  if (account.isMarginCalled) events.push({ ...common, type: 'margin-restored', equity: balance, margin: 0n });
+  if (isStopOut && account.negativeBalanceProtection && balance < 0n) {
+    const reason = 'negative-balance-protection';
+    events.push({ ...common, type: 'balance-changed', reason, amount: -balance, balance: 0n });
+  }
+  return events;
 }
 
 /** A new peak is worth a row once it is this part above the last: 1/256. */

@@ -1,6 +1,7 @@
 /** What a broker's report means for an account: the events that follow from it, none when it says nothing new. */
 import type { Account, Facts, WorkingOrder } from './account.ts';
 import { blockKey, positionKey } from './account-keys.ts';
+import { settle } from './account-life.ts';
 import { bookQuoteAmount } from './booking.ts';
 import type { BrokerOrder, BrokerReport } from './broker.ts';
 import { commissionOf } from './commission.ts';
@@ -30,6 +31,12 @@ export function decideReport(
   const next = isRefusalOfFilled ? 'quarantine' : transitions[order.state][report.type];
   if (next === 'ignored') return [];
   if (next === 'quarantine') return quarantine(order, report, facts, 'not-in-this-state');
+  // Less than what is filled already cannot be what the order is now.
+  if (report.type === 'updated' && (report.change.quantity ?? order.quantity) < order.filledQuantity)
+    return quarantine(order, report, facts, 'beyond-quantity');
+  // A change whose quantity has been filled cannot have been refused.
+  if (report.type === 'update-rejected' && order.filledQuantity > order.quantity)
+    return quarantine(order, report, facts, 'beyond-quantity');
   const { orderId, symbol } = order;
   const said = { orderId, symbol, timeMicros: facts.nowMicros };
   const common = { ...said, brokerTimeMicros: report.timeMicros };
@@ -105,8 +112,11 @@ function decideFill(account: Account, order: WorkingOrder, report: FillReport, f
   if (commission && commission.amount > 0n) {
     const lastRate = commission.currency === quoteCurrency ? order.conversionRate : 0n;
     const booking = { ...source, lastRate, balance };
-    events.push(bookQuoteAmount(account, 'commission', -commission.amount, commission.currency, facts, booking));
+    const booked = bookQuoteAmount(account, 'commission', -commission.amount, commission.currency, facts, booking);
+    ({ balance } = booked);
+    events.push(booked);
   }
+  if (positions.size === 0) events.push(...settle(account, balance, order.source === 'stop-out', facts));
   events.push(...protect(account, order, { fillId, opened: applied.opened, positionId: applied.positionId }, facts));
   const filled = { ...order, filledQuantity };
   events.push(...superfluous(account, filled, input === 'filled', positions, facts));
