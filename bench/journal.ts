@@ -15,6 +15,7 @@ import { measureBackup } from './journal/backup.ts';
 import { Expectation } from './journal/expectation.ts';
 import { measureFence } from './journal/fence.ts';
 import { measureGrowth } from './journal/growth.ts';
+import { makeLogFiles } from './journal/log-files.ts';
 import { attachPartitions } from './journal/partitions.ts';
 import { findPgbench } from './journal/pgbench.ts';
 import { planOf } from './journal/plan.ts';
@@ -45,6 +46,7 @@ export async function run({ scale, seconds, emit }: BenchOptions): Promise<void>
   const expectation = new Expectation();
   const bench = { database, journal, epochOf, appends, expectation, plan, emit };
 
+  await makeLogFiles(database, plan.logFiles);
   await attachPartitions(database, [peerTenant]);
   await measureGrowth(bench, firstTenant);
   await measureRounds(bench, firstTenant, { pgbench: await findPgbench(), login, tenantId: peerTenant });

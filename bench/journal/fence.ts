@@ -1,7 +1,14 @@
 /** What it costs that every append looks at the epochs of its slots: the writer's statement and the same without that, batch by batch. */
 import { createHash } from 'node:crypto';
 import { slotOf } from '../../runtime/cluster.ts';
-import { append, BatchEncoder, readFence, type Parameters } from '../../transports/drivers/postgres-journal-insert.ts';
+import {
+  append,
+  BatchEncoder,
+  insertText,
+  prepareAppends,
+  readFence,
+  type Parameters,
+} from '../../transports/drivers/postgres-journal-insert.ts';
 import type { DirectConnection } from '../../transports/drivers/postgres.ts';
 import { percentile } from '../report.ts';
 import { examplePayload } from './payload.ts';
@@ -10,16 +17,9 @@ import type { JournalBench } from './plan.ts';
 const firstAccount = 10_001;
 const warmUpShare = 0.1;
 
-const plainText = `
-insert into platform.journal (tenant_id, account_id, seq, epoch, command_id, digest, payload)
-select b.tenant_id, b.account_id, b.seq, b.epoch, b.command_id, decode(b.digest, 'hex'), b.payload
-from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[],
-  string_to_array($5, chr(30)), string_to_array($6, chr(30)), string_to_array($7, chr(30)))
-  as b (tenant_id, account_id, seq, epoch, command_id, digest, payload)`;
-
 export async function measureFence(bench: JournalBench, tenantId: number): Promise<void> {
   const { database, epochOf, expectation, plan, emit } = bench;
-  const connection = await database.connect({ isPipelined: true });
+  const connection = await database.connect();
   try {
     const digest = createHash('sha256').update('bench').digest('hex');
     const common = Array.from({ length: plan.producers }, (_, index) => {
@@ -28,6 +28,7 @@ export async function measureFence(bench: JournalBench, tenantId: number): Promi
       return { ...key, slot, epoch: epochOf(slot), digest, payload: examplePayload };
     });
     const encoder = new BatchEncoder();
+    await prepareAppends(connection);
     const fence = await readFence(connection);
     const samples = { fenced: [] as number[], plain: [] as number[] };
     const warmUp = Math.ceil(plan.fenceBatches * warmUpShare);
@@ -53,6 +54,6 @@ export async function measureFence(bench: JournalBench, tenantId: number): Promi
 }
 
 async function insertPlain({ client }: DirectConnection, values: Parameters): Promise<number> {
-  const { rowCount } = await client.query({ name: 'plain', text: plainText, values });
+  const { rowCount } = await client.query({ name: 'plain', text: insertText, values });
   return rowCount ?? 0;
 }

@@ -17,6 +17,8 @@ export interface JournalBench {
 }
 
 export interface Plan {
+  /** Of the write-ahead log, made before anything is measured. */
+  readonly logFiles: number;
   readonly producers: number;
   /** Populations at which growth is measured, by their full size: the last of them stays for all that follows. */
   readonly growth: readonly { readonly name: number; readonly tenants: number }[];
@@ -44,7 +46,7 @@ export function planOf(scale: number, seconds: number, nowMs: number): Plan {
   const scaled = (full: number, least: number): number => Math.max(least, Math.round(full * scale));
   const isFull = scale === 1 && seconds >= secondsForRounds;
   return {
-    producers: 200,
+    ...{ logFiles: scaled(64, 1), producers: 200 },
     growth: populations.map((name) => ({ name, tenants: scaled(name, Math.min(name, 10)) })),
     ...{ warmUpMs: scaled(300, 50), windowMs: scaled(2_000, 200), growthWindowMs: scaled(1_000, 100) },
     ...{ rounds: isFull ? 3 : 1, pgbenchSeconds: scaled(2, 1) },

@@ -17,6 +17,7 @@ import {
   assertWritable,
   BatchEncoder,
   isRolledBack,
+  prepareAppends,
   readFence,
   type Fence,
 } from './postgres-journal-insert.ts';
@@ -283,17 +284,16 @@ export class PostgresJournal implements Journal {
     if (this.#connection) return this.#connection;
     let direct: DirectConnection | undefined;
     try {
-      direct = await this.#database.connect({ statementTimeoutMs: appendTimeoutMs, isPipelined: true });
+      direct = await this.#database.connect({ statementTimeoutMs: appendTimeoutMs });
       await checkDurability(direct);
       await this.#endLost(direct);
       const { rows } = await direct.query<Connected['backend']>(
         'select pid, backend_start::text as started from pg_stat_activity where pid = pg_backend_pid()',
       );
+      await prepareAppends(direct);
       // From here on it adds rows and can do nothing else; to end a process of ours it had to be ours.
       await direct.query('set role journal_writer');
       await direct.query(`set application_name = 'aitrading journal'`);
-      // What reaches the server in parts must not keep claims waiting.
-      await direct.query(`set idle_in_transaction_session_timeout = '5s'`);
       const connection = { ...direct, backend: rows[0]!, fence: await readFence(direct) };
       // Lost while nothing was under way: the next append begins on a new one.
       direct.client.once('end', () => {

@@ -68,8 +68,6 @@ export interface Database extends Queryable {
 
 export interface ConnectionOverrides {
   readonly statementTimeoutMs?: number;
-  /** A statement leaves at once, also while others are without an answer; they are answered in their order. */
-  readonly isPipelined?: boolean;
 }
 
 export interface DirectConnection extends Queryable {
@@ -215,9 +213,7 @@ export async function inTransaction<T>(
 }
 
 async function connectDirectly(options: DatabaseOptions & ConnectionOverrides): Promise<DirectConnection> {
-  // Not among the types of pg yet.
-  const pipeline = options.isPipelined ? { pipeline: true } : {};
-  const client = new pg.Client({ ...clientOptions(options), ...pipeline });
+  const client = new pg.Client(clientOptions(options));
   // A lost connection shows at the next query.
   client.on('error', () => {});
   await client.connect().catch(rethrow);

@@ -5,7 +5,7 @@ import { planOf } from '../../../bench/journal/plan.ts';
 
 test('the full suite has three rounds with 200 producers and a thousand tenants', () => {
   const plan = planOf(1, 50, 0);
-  expect(plan).toMatchObject({ rounds: 3, producers: 200, provisioned: 20, roundsDeadlineMs: 34_000 });
+  expect(plan).toMatchObject({ logFiles: 64, rounds: 3, producers: 200, provisioned: 20, roundsDeadlineMs: 34_000 });
   expect(plan.growth).toEqual([1, 100, 1_000].map((name) => ({ name, tenants: name })));
 });
 
@@ -19,7 +19,14 @@ test.each([
 test('in small the populations still grow and nothing is left out', () => {
   const { growth, ...plan } = planOf(0.01, 50, 0);
   expect(growth.map(({ tenants }) => tenants)).toEqual([1, 10, 10]);
-  for (const part of [plan.fenceBatches, plan.replayRows, plan.provisioned, plan.pgbenchSeconds, plan.windowMs])
+  for (const part of [
+    plan.logFiles,
+    plan.fenceBatches,
+    plan.replayRows,
+    plan.provisioned,
+    plan.pgbenchSeconds,
+    plan.windowMs,
+  ])
     expect(part).toBeGreaterThanOrEqual(1);
 });
 

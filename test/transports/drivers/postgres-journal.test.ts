@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import fc from 'fast-check';
 import { beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { silentLog, type Log } from '../../../runtime/actor.ts';
 import { slotOf } from '../../../runtime/cluster.ts';
@@ -143,15 +144,52 @@ test('a gap within a batch is a broken invariant', async () => {
 });
 
 test.each([
-  ['a command id with the separator of the texts', { commandId: 'a\x1eb' }],
   ['a command id that PostgreSQL cannot hold', { commandId: 'a\0b' }],
   ['an empty command id', { commandId: '' }],
-  ['a payload with a raw control character', { payload: '{"a":"\x1e"}' }],
-  ['a digest that is none', { digest: 'abc' }],
+  ['a payload that PostgreSQL cannot hold', { payload: '{"a":"\0"}' }],
+  ['a digest that is too short', { digest: 'abc' }],
+  ['a digest that is not hex', { digest: 'x'.repeat(64) }],
 ])('%s is refused before it can spoil a batch', async (_, change) => {
   const journal = openJournal();
   await expect(journal.append([entry(newEntity(), 1), { ...entry(one, 1), ...change }])).rejects.toThrow(/is/);
   expect(await journal.append([entry(one, 1)])).toEqual([]);
+});
+
+const text = fc.oneof(
+  fc.string({ unit: 'grapheme', minLength: 1, maxLength: 2_000 }),
+  fc.constantFrom('\x1e', 'null', '{}', '"\\', '\u20ac'.repeat(7_000), '\u{1f4a5}'),
+);
+const row = fc.record({
+  entityId: fc.oneof(
+    fc.integer({ min: 2 ** 20, max: Number.MAX_SAFE_INTEGER }),
+    fc.constantFrom(2 ** 31, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER),
+  ),
+  ...{ commandId: text.filter(isHeld), payload: text.filter(isHeld) },
+  digest: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex')),
+});
+
+function isHeld(value: string): boolean {
+  return !value.includes('\0');
+}
+
+test('whatever numbers and texts a batch holds, they are read again as they were', async () => {
+  const journal = openJournal();
+  const taken = new Set<number>();
+  const batches = fc.uniqueArray(row, { minLength: 1, maxLength: 20, selector: ({ entityId }) => entityId });
+  await fc.assert(
+    fc.asyncProperty(batches, async (rows) => {
+      const batch = rows
+        .filter(({ entityId }) => !taken.has(entityId))
+        .map((one) => ({ ...entry({ tenantId, entityId: one.entityId }, 1), ...one }));
+      for (const { entityId } of batch) taken.add(entityId);
+      expect(await journal.append(batch)).toEqual([]);
+      expect(await journal.settle(batch)).toEqual({ refused: [], missing: [] });
+      for (const { slot: _, tenantId: tenant, entityId, ...written } of batch) {
+        for await (const found of journal.read({ tenantId: tenant, entityId }, 0)) expect(found).toEqual(written);
+      }
+    }),
+    { numRuns: 25 },
+  );
 });
 
 test('a journal that cannot be reached says that nothing was tried, and works once it can', async () => {
@@ -232,6 +270,20 @@ test('an append that comes while slots are being claimed waits for the claim, an
   await claimer.query('commit');
   expect(await outcome).toEqual([{ ...one, reason: 'fenced', fromSeq: 2 }]);
   expect(await seqs(one)).toEqual([1]);
+});
+
+test('an append that waits for a claim holds no table that whoever claims may want to change', async () => {
+  const journal = openJournal();
+  await journal.append([entry(one, 1)]);
+  const claimer = await database.connect();
+  onTestFinished(() => claimer.close());
+  await claimer.query('begin');
+  await claimAllSlots(claimer, { nodeId: 'other', version: '1' });
+  const outcome = journal.append([entry(one, 2)]);
+  await vi.waitFor(async () => expect((await database.query(waiting)).rowCount).toBe(1), { timeout: 10_000 });
+  await claimer.query('lock table platform.journal, platform.slot in access exclusive mode nowait');
+  await claimer.query('commit');
+  expect(await outcome).toEqual([{ ...one, reason: 'fenced', fromSeq: 2 }]);
 });
 
 test('a claim waits for the appends under way, and those behind it do not overtake it', async () => {
