@@ -77,6 +77,8 @@ interface Session {
     | { readonly id: string; readonly account: Account; readonly sinceMs: number; readonly isAll: boolean }
     | undefined;
   nextReconcileMs: number;
+  /** Infinity: none is planned. */
+  nextLookMs: number;
   /** Differences of the last comparison: a fill on its way looks like one, and is gone the next time. */
   suspected: string;
   /** What the account was told of them last. */
@@ -103,6 +105,8 @@ interface Trace {
 type Context = ActorContext<BrokerSessionMessage>;
 
 export function brokerSession(spec: BrokerSessionSpec): Behavior<Session, BrokerSessionMessage> {
+  const lookMs = Math.ceil(spec.answerMs / 4);
+
   function readAccount(purpose: 'login' | 'query', context: Context): void {
     context.pipe(spec.read(), (result) => ({ type: 'account', purpose, state: result.ok ? result.value : undefined }));
   }
@@ -147,6 +151,16 @@ export function brokerSession(spec: BrokerSessionSpec): Behavior<Session, Broker
 
   function owe(session: Session, orderId: string, context: Context): void {
     session.owed.set(orderId, context.clock.monotonicMs());
+  }
+
+  /** Soon while something is owed, else in time for the next comparison: a clock that ticked all the time would be most of what an idle account costs. */
+  function planLook(session: Session, context: Context): void {
+    const isOwed = session.owed.size + session.lost.size > 0 || session.question !== undefined;
+    const soonMs = context.clock.monotonicMs() + lookMs;
+    const dueMs = isOwed ? soonMs : Math.max(soonMs, session.nextReconcileMs);
+    if (session.nextLookMs <= dueMs) return;
+    session.nextLookMs = dueMs;
+    context.after(dueMs - soonMs + lookMs, { type: 'look' }, 'look');
   }
 
   /** Who owes an answer for too long, and whether it is time to compare everything. */
@@ -259,6 +273,7 @@ export function brokerSession(spec: BrokerSessionSpec): Behavior<Session, Broker
         bring(spec, session, message.report, context);
         break;
       case 'look':
+        session.nextLookMs = Infinity;
         look(session, context);
         break;
       case 'reported':
@@ -269,18 +284,20 @@ export function brokerSession(spec: BrokerSessionSpec): Behavior<Session, Broker
 
   return {
     start(context) {
-      context.every(Math.ceil(spec.answerMs / 4), { type: 'look' });
       readAccount('login', context);
-      return {
+      const session: Session = {
         ...{ login: undefined, isConnected: false, waiting: [], sent: new Set(), owed: new Map(), lost: new Set() },
         ...{ question: undefined, suspected: '', told: '', questions: 0, traces: new Map() },
-        nextReconcileMs: context.clock.monotonicMs() + spec.reconcileMs,
+        ...{ nextReconcileMs: context.clock.monotonicMs() + spec.reconcileMs, nextLookMs: Infinity },
         counts: { placed: 0, canceled: 0, amended: 0, reports: 0, unknown: 0, queries: 0 },
       };
+      planLook(session, context);
+      return session;
     },
 
     receive(session, message, context) {
       onMessage(session, message, context);
+      planLook(session, context);
       return session;
     },
 

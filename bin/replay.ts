@@ -20,7 +20,7 @@ import type { Journal } from '../runtime/journal.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import { createSystem, type ActorSystem } from '../runtime/system.ts';
 import { infrastructure, isolated } from '../supervisors/policies.ts';
-import { createPaperBroker } from '../transports/drivers/paper-broker.ts';
+import { createPaperBroker, type PaperBroker } from '../transports/drivers/paper-broker.ts';
 import { accountSubtree, journalWriterSpec, marketSubtree, type Stage } from './stage.ts';
 
 export interface ReplayOptions {
@@ -85,6 +85,7 @@ class Replay {
   readonly #clock: VirtualClock;
   readonly #system: ActorSystem;
   readonly #stage: Stage;
+  readonly #broker: PaperBroker;
   readonly #accounts: readonly RegisteredAccount[];
   readonly #instrument: Instrument;
   readonly #hash = createHash('sha256');
@@ -115,7 +116,7 @@ class Replay {
       throw error;
     });
     const quotes = new QuoteBoard();
-    const broker = createPaperBroker({
+    this.#broker = createPaperBroker({
       ...{ clock: this.#clock, quotes, instrument: (symbol) => options.instruments.get(symbol) },
       deliver: (report) => {
         this.#hasReports = true;
@@ -124,7 +125,7 @@ class Replay {
     });
     // Time first, then the broker: an order is matched at the time of the tick.
     bus.subscribe('quotes', (quote) => this.#onQuote(quote));
-    bus.subscribe('quotes', (quote) => broker.onQuote(quote));
+    bus.subscribe('quotes', (quote) => this.#broker.onQuote(quote));
     this.#stage = {
       ...{
         system: this.#system,
@@ -135,11 +136,15 @@ class Replay {
       },
       ...{
         journal: this.#watched(options.journal),
-        broker,
+        broker: this.#broker,
         epochOf: options.epochOf,
         lookUpCommand: async () => undefined,
       },
-      limits: { ...limits, account: { ...limits.account, recentCommands: Infinity } },
+      limits: {
+        ...{ ...limits, account: { ...limits.account, recentCommands: Infinity } },
+        // The broker is in this process and has nothing but what it was given: there is nothing to compare.
+        broker: { ...limits.broker, reconcileMs: Infinity },
+      },
       risk: { ...riskLimits, maxWorkingOrders: Math.max(riskLimits.maxWorkingOrders, options.resting) },
       guard: { minConfidence: 10n ** 8n, quantity: 0n },
       accounts: new AccountBoard(),
@@ -201,7 +206,11 @@ class Replay {
     const startedMs = performance.now();
     let firstMicros: number | undefined;
     for await (const batch of ticks) {
-      for (const tick of batch) {
+      let from = 0;
+      for (const [at, tick] of batch.entries()) {
+        if (firstMicros !== undefined && speed === Infinity && this.#isUneventful(tick)) continue;
+        await this.#pass(batch, from, at);
+        from = at + 1;
         if (firstMicros === undefined) {
           firstMicros = tick.timeMicros;
           this.#clock.advanceTo(firstMicros);
@@ -210,6 +219,7 @@ class Replay {
         if (speed !== Infinity) await pace(startedMs, (tick.timeMicros - firstMicros) / 1000 / speed);
         await this.#onTick(tick);
       }
+      await this.#pass(batch, from, batch.length);
       await this.#quiet();
       onProgress?.(this.#counts.ticks);
     }
@@ -218,6 +228,28 @@ class Replay {
 
   stop(): Promise<void> {
     return this.#system.stop();
+  }
+
+  /** Nothing can come of it but a new price: no order is due or reached, and no timer rings before it. */
+  #isUneventful(tick: Tick): boolean {
+    const { symbol } = this.#options;
+    const [next] = this.#orders;
+    return (
+      this.#isSetUp &&
+      !this.#hasReports &&
+      !(next && next.timeMicros < tick.timeMicros) &&
+      tick.timeMicros < this.#clock.nextDueMicros &&
+      !this.#broker.isReachedBy({ symbol, ...tick })
+    );
+  }
+
+  /** Uneventful ticks go to the price stream together: a turn of the scheduler for each would cost more than the tick. */
+  async #pass(batch: readonly Tick[], from: number, to: number): Promise<void> {
+    if (from === to) return;
+    const before = this.#counts.ticks;
+    this.#stream.tell({ type: 'ticks', ticks: batch.slice(from, to) });
+    await Promise.resolve();
+    if (this.#counts.ticks !== before + to - from) await this.#quiet();
   }
 
   async #onTick(tick: Tick): Promise<void> {

@@ -1,4 +1,5 @@
 /** Time as the runtime sees it. Wall time is for events; every timer, window and deadline uses monotonic time. */
+import { TimerHeap, type HeapEntry } from './timer-heap.ts';
 
 export interface Timer {
   /** Stops the timer. May be called twice, and after it has fired. */
@@ -49,11 +50,9 @@ export const systemClock: Clock = {
   },
 };
 
-interface Scheduled {
-  readonly order: number;
+interface Scheduled extends HeapEntry {
   readonly run: () => void;
   readonly periodMs: number | undefined;
-  dueMs: number;
 }
 
 /** A clock that stands still until it is advanced: for tests, and for replays that live in the time of their ticks. */
@@ -61,7 +60,7 @@ export class VirtualClock implements Clock {
   #nowMs = 0;
   #wallStartMicros: number;
   #order = 0;
-  readonly #timers = new Set<Scheduled>();
+  readonly #timers = new TimerHeap<Scheduled>();
 
   constructor(wallStartMicros = 0) {
     this.#wallStartMicros = wallStartMicros;
@@ -101,15 +100,25 @@ export class VirtualClock implements Clock {
     this.#wallStartMicros += byMicros;
   }
 
+  /** Wall time at which the next timer rings; Infinity while there is none. */
+  get nextDueMicros(): number {
+    const next = this.#timers.first;
+    return next ? this.#wallStartMicros + next.dueMs * 1000 : Infinity;
+  }
+
   get pending(): number {
     return this.#timers.size;
   }
 
   #advanceTo(endMs: number): void {
-    for (let next = this.#nextDue(endMs); next; next = this.#nextDue(endMs)) {
+    for (let next = this.#timers.first; next && next.dueMs <= endMs; next = this.#timers.first) {
       this.#nowMs = Math.max(this.#nowMs, next.dueMs);
-      if (next.periodMs === undefined) this.#timers.delete(next);
-      else next.dueMs += next.periodMs;
+      if (next.periodMs === undefined) {
+        this.#timers.remove(next);
+      } else {
+        next.dueMs += next.periodMs;
+        this.#timers.moved(next);
+      }
       next.run();
     }
     // What fired may have moved time further than this.
@@ -117,17 +126,9 @@ export class VirtualClock implements Clock {
   }
 
   #schedule(delayMs: number, periodMs: number | undefined, run: () => void): Timer {
-    const scheduled: Scheduled = { order: this.#order++, run, periodMs, dueMs: this.#nowMs + Math.max(0, delayMs) };
+    const dueMs = this.#nowMs + Math.max(0, delayMs);
+    const scheduled: Scheduled = { order: this.#order++, run, periodMs, dueMs, place: -1 };
     this.#timers.add(scheduled);
-    return { cancel: () => void this.#timers.delete(scheduled) };
-  }
-
-  #nextDue(endMs: number): Scheduled | undefined {
-    let next: Scheduled | undefined;
-    for (const timer of this.#timers) {
-      if (timer.dueMs > endMs) continue;
-      if (!next || timer.dueMs < next.dueMs || (timer.dueMs === next.dueMs && timer.order < next.order)) next = timer;
-    }
-    return next;
+    return { cancel: () => this.#timers.remove(scheduled) };
   }
 }

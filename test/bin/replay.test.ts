@@ -60,6 +60,15 @@ test('a recording gives the same result every time, and another seed another one
   expect(other.stateHash).not.toBe(first.stateHash);
 });
 
+test('ticks that go to the price stream together come to what they come to one by one', async () => {
+  const ticks = wave(3_000);
+  const orders = [order(10), order(500, { side: 'sell', quantity: s('0.30') }), order(1_500)];
+  const together = await run(batches(ticks), { resting: 60, orders });
+  // At any speed that is not without bound each tick waits for its own time.
+  const single = await run(batches(ticks), { resting: 60, orders, speed: 1e12 });
+  expect(timeless(single)).toEqual(timeless(together));
+});
+
 test('nothing is filled on a crossed quote', async () => {
   const ticks = wave(3_000);
   const { fills, fillsOnCrossedQuotes } = await run(batches(ticks), { resting: 100 });

@@ -38,6 +38,8 @@ export interface PaperBrokerOptions {
 export interface PaperBroker extends Broker {
   /** The market has moved. */
   onQuote(quote: Quote): void;
+  /** Whether a price would fill or trigger anything, or move a stop. */
+  isReachedBy(quote: Pick<Quote, 'symbol' | 'bid' | 'ask'>): boolean;
 }
 
 export const paperVenue = 'paper';
@@ -255,7 +257,10 @@ export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
     return book;
   }
 
-  return { venue: paperVenue, memory: 'none', login, onQuote };
+  return {
+    ...{ venue: paperVenue, memory: 'none', login, onQuote },
+    isReachedBy: (quote) => books.get(quote.symbol)?.isReachedBy(quote) ?? false,
+  };
 }
 
 function restingOf(owner: PaperClient, order: BrokerOrder): Resting<PaperClient> {
