@@ -5,7 +5,7 @@
 import type { Behavior } from '../runtime/actor.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import type { TradingAccountMessage } from './trading-account.ts';
-import type { Facts } from './trading/account.ts';
+import type { Facts, TradingDays } from './trading/account.ts';
 import type { AccountBoard, BoardedAccount } from './trading/account-board.ts';
 import { enforce } from './trading/account-life.ts';
 import type { AccountCommand } from './trading/commands.ts';
@@ -16,8 +16,7 @@ export interface MarginWatchSpec {
   readonly accounts: AccountBoard;
   ref(account: BoardedAccount): ActorRef<TradingAccountMessage> | undefined;
   facts(account: BoardedAccount, nowMicros: number): Facts;
-  /** The day that it is, and the nights since the last roll that count for swap; undefined: days are not counted. */
-  tradingDay(nowMicros: number): { readonly day: string; readonly swapDays: number } | undefined;
+  readonly days: TradingDays;
   /** Between two sweeps. */
   readonly everyMs: number;
   readonly accountsPerSlice: number;
@@ -40,9 +39,12 @@ export function marginWatch(spec: MarginWatchSpec): Behavior<Watch, MarginWatchM
 
   function look(account: BoardedAccount, nowMicros: number, requestId: string): boolean {
     const { state } = account;
-    const today = spec.tradingDay(nowMicros);
-    if (today && state.day && state.day.day !== today.day) {
-      command(account, { type: 'roll-day', ...today });
+    const today = spec.days.tradingDay(nowMicros);
+    const last = state.day?.day;
+    // Only forward: a clock that was set back must not book a night twice.
+    if (last === undefined || last < today) {
+      const swapDays = last === undefined ? 0 : spec.days.swapDays(last, today);
+      command(account, { type: 'roll-day', day: today, swapDays });
       return true;
     }
     if (state.positions.size === 0) return false;

@@ -6,6 +6,7 @@ import { database, type DatabaseStep } from '../actors/database.ts';
 import { QuoteBoard } from '../actors/market/quote.ts';
 import { projector, type ProjectorMessage } from '../actors/projector.ts';
 import { accountPath, type TradingAccountMessage } from '../actors/trading-account.ts';
+import type { TradingHours } from '../actors/trading/account.ts';
 import { decodePayload } from '../actors/trading/codec.ts';
 import type { AccountCommand } from '../actors/trading/commands.ts';
 import type { PlatformTopics } from '../actors/trading/topics.ts';
@@ -44,6 +45,7 @@ import { appendAudit } from '../transports/drivers/postgres-audit.ts';
 import { accountsToStart, applyCommits, checkpoints } from '../transports/drivers/postgres-projection.ts';
 import { findCommand, saveSignal } from '../transports/drivers/postgres-read-models.ts';
 import { backupsSpec } from './backups.ts';
+import { tradingDays, tradingHours } from './hours.ts';
 import { tradedInstruments } from './instruments.ts';
 import { PortUnavailable } from '../transports/http.ts';
 import { gatewaySpecs, type GatewayAddress } from './gateways.ts';
@@ -94,7 +96,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const bus = new EventBus<PlatformTopics>((error, topic) => log.error({ error, topic }, 'a subscriber failed'));
   const quotes = new QuoteBoard();
   const instruments = tradedInstruments();
-  const broker = createPaperBroker({ clock, quotes, instrument: (symbol) => instruments.get(symbol) });
+  const sessions = config.simulator.sessions === 'real' ? tradingHours() : undefined;
+  const hours = (symbol: string): TradingHours | undefined => sessions?.get(symbol);
+  const broker = createPaperBroker({ clock, quotes, instrument: (symbol) => instruments.get(symbol), hours });
   bus.subscribe('quotes', (quote) => broker.onQuote(quote));
   const storage = openStorage({ home, external: config.database, log });
   const shared = openShared({ redis: config.redis, readiness, limits, clock, log });
@@ -130,6 +134,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       guard: aiGuard,
       accounts,
       killSwitches,
+      hours,
+      days: tradingDays(),
     },
     marketEpoch: clock.wallMicros().toString(36),
     epochOf: (slot) => ownership?.epochOf(slot),
@@ -299,7 +305,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       limits: limits.projector,
     }),
   };
-  const market = marketSubtree(stage, (symbol) => simulatedSource(instruments.get(symbol)!, config.simulator));
+  const market = marketSubtree(stage, (symbol) =>
+    simulatedSource(instruments.get(symbol)!, config.simulator.seed, stage.hours(symbol)),
+  );
   const services = createServices({
     ...{ stage, storage, registry, readiness, config, version, caughtUp, log, shared, replica },
   });

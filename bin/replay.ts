@@ -21,6 +21,7 @@ import type { ActorRef } from '../runtime/ref.ts';
 import { createSystem, type ActorSystem } from '../runtime/system.ts';
 import { infrastructure, isolated } from '../supervisors/policies.ts';
 import { createPaperBroker, type PaperBroker } from '../transports/drivers/paper-broker.ts';
+import { tradingDays } from './hours.ts';
 import { accountSubtree, journalWriterSpec, marketSubtree, type Stage } from './stage.ts';
 
 export interface ReplayOptions {
@@ -149,6 +150,8 @@ class Replay {
       guard: { minConfidence: 10n ** 8n, quantity: 0n },
       accounts: new AccountBoard(),
       killSwitches: new KillSwitchBoard(),
+      hours: () => undefined,
+      days: tradingDays(),
     };
     this.#accounts = options.accountIds.map((accountId, i) => ({
       ...{

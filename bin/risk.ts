@@ -31,7 +31,7 @@ export function riskActors(stage: Stage, storage: Storage): readonly AnyWorkerSp
       behavior: marginWatch({
         ...{ accounts, ref, ...limits.marginWatch },
         facts: (account, nowMicros) => accountFacts(stage, account)(nowMicros, 0),
-        tradingDay: (nowMicros) => ({ day: new Date(nowMicros / 1000).toISOString().slice(0, 10), swapDays: 1 }),
+        days: stage.days,
       }),
     },
   ];

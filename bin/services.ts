@@ -123,6 +123,7 @@ export function createServices({
 
   return {
     ...{ version, clock, log, directory: system, bus, quotes, instruments },
+    hours: stage.hours,
     quoteEpoch: () => stage.marketEpoch,
     rateLimits: shared.store.rateLimits,
     findPrincipal,

@@ -11,7 +11,7 @@ import { journalWriter, type JournalWriterMessage } from '../actors/journal-writ
 import { pricePath, priceStream, type PriceStreamMessage, type PriceStreamSpec } from '../actors/price-stream.ts';
 import { tenant as tenantActor, type RegisteredAccount, type Tenant } from '../actors/tenant.ts';
 import { accountPath, tradingAccount, type TradingAccountMessage } from '../actors/trading-account.ts';
-import type { Facts } from '../actors/trading/account.ts';
+import type { Facts, TradingDays, TradingHours } from '../actors/trading/account.ts';
 import type { AccountBoard } from '../actors/trading/account-board.ts';
 import type { AccountReply } from '../actors/trading/commands.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
@@ -54,6 +54,9 @@ export interface Stage {
   /** Durable states of accounts with something working or open. */
   readonly accounts: AccountBoard;
   readonly killSwitches: KillSwitchBoard;
+  /** When a symbol trades; undefined: at any time. */
+  hours(symbol: string): TradingHours | undefined;
+  readonly days: TradingDays;
   /** What AI advice must hold before it becomes an order. */
   readonly guard: GuardInput['limits'];
 }
@@ -141,20 +144,20 @@ export function accountSubtree(
 
 /** The world as the decisions of one account see it. */
 export function accountFacts(
-  stage: Pick<Stage, 'quotes' | 'instruments' | 'risk' | 'killSwitches'>,
+  stage: Pick<Stage, 'quotes' | 'instruments' | 'risk' | 'killSwitches' | 'hours' | 'days'>,
   owner: { readonly tenantId: number; readonly accountId: number },
 ): (nowMicros: number, seq: number) => Facts {
-  const { quotes, instruments, risk, killSwitches } = stage;
+  const { quotes, instruments, risk, killSwitches, hours, days } = stage;
   const fixed = {
     limits: () => risk,
     killed: (subject: { readonly symbol: string; readonly strategyId?: string | undefined }) =>
       killSwitches.find({ ...owner, ...subject }),
-    hours: () => undefined,
+    hours,
     recentRange: () => undefined,
     quote: (symbol: string): Quote | undefined => quotes.get(symbol),
     instrument: (symbol: string): Instrument | undefined => instruments.get(symbol),
   };
-  return (nowMicros, seq) => ({ ...fixed, nowMicros, seq });
+  return (nowMicros, seq) => ({ ...fixed, nowMicros, seq, day: days.tradingDay(nowMicros) });
 }
 
 export interface TenantServices {

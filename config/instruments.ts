@@ -4,6 +4,8 @@
  * 20 for minor ones, gold and major indices, 2 for crypto currencies.
  */
 
+import type { CalendarName } from './market-hours.ts';
+
 export interface InstrumentConfig {
   readonly symbol: string;
   readonly description: string;
@@ -27,6 +29,8 @@ export interface InstrumentConfig {
   readonly maxLeverage: number;
   /** Age at which a quote is no price to trade on, in milliseconds, above zero. */
   readonly staleAfterMs: number;
+  /** When it trades: one of those in market-hours.ts. */
+  readonly calendar: CalendarName;
   readonly simulator: SimulatorConfig;
 }
 
@@ -56,6 +60,7 @@ export const instruments: readonly InstrumentConfig[] = [
   minor('NZDUSD', 'New Zealand dollar / US dollar', simulated('0.60500', 13, 0.006)),
   {
     symbol: 'XAUUSD',
+    calendar: 'metal',
     description: 'Gold, troy ounce / US dollar',
     assetClass: 'metal',
     calculationMode: 'cfd-leverage',
@@ -74,6 +79,7 @@ export const instruments: readonly InstrumentConfig[] = [
   },
   {
     symbol: 'US500',
+    calendar: 'us-index',
     description: 'S&P 500 index of US listed shares',
     assetClass: 'index',
     calculationMode: 'cfd-leverage',
@@ -113,6 +119,7 @@ function currencyPair(
   const digits = quoteCurrency === 'JPY' ? 3 : 5;
   return {
     symbol,
+    calendar: 'forex',
     description,
     assetClass,
     calculationMode: 'forex',
@@ -140,6 +147,7 @@ function crypto(
 ): InstrumentConfig {
   return {
     symbol,
+    calendar: 'crypto',
     description,
     assetClass: 'crypto',
     calculationMode: 'cfd-leverage',

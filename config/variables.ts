@@ -94,7 +94,7 @@ export const variableGroups: readonly VariableGroup[] = [
       },
       {
         name: 'SIMULATOR_SESSIONS',
-        meaning: 'always or real: whether simulated instruments keep market hours',
+        meaning: 'always or real: whether simulated instruments keep the hours in config/market-hours.ts',
         default: 'always',
       },
       { name: 'MT5_SERVER', meaning: 'server of the MT5 account that the bridge accepts; all three or none' },

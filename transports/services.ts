@@ -5,6 +5,7 @@ import type { LatchAnswer, ReleaseAnswer } from '../actors/kill-switches.ts';
 import type { LatchedSwitch } from '../actors/trading/kill-switch.ts';
 import type { Signal } from '../actors/ai/signal.ts';
 import type { QuoteBoard } from '../actors/market/quote.ts';
+import type { TradingHours } from '../actors/trading/account.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
 import type { PlatformTopics } from '../actors/trading/topics.ts';
 import type { Log } from '../runtime/actor.ts';
@@ -153,6 +154,8 @@ export interface Services {
   readonly bus: EventBus<PlatformTopics>;
   readonly quotes: QuoteBoard;
   readonly instruments: ReadonlyMap<string, Instrument>;
+  /** When a symbol trades; undefined: at any time. */
+  hours(symbol: string): TradingHours | undefined;
   /** Epoch of the market channels of a symbol. */
   quoteEpoch(symbol: string): string;
   /** Shared by the nodes where there is a Redis. */

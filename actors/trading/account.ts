@@ -174,6 +174,14 @@ export interface TradingHours {
   dayEnd(micros: number): number;
 }
 
+/** The days that losses are counted over, and that swap is booked between. */
+export interface TradingDays {
+  /** Its date, as `2026-11-26`. */
+  tradingDay(micros: number): string;
+  /** Nights between two of them, as swap counts them. */
+  swapDays(from: string, to: string): number;
+}
+
 /** Scaled by 10^8. */
 export interface PriceRange {
   readonly low: number;

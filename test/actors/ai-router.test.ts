@@ -53,7 +53,10 @@ test('confident advice becomes an order of the AI that is filled like any other'
     verdict: { type: 'order', terms: { clientOrderId: `ai-${decision.id}`, source: 'ai', quantity: s('0.1') } },
     order: { type: 'done', reply: { state: 'SUBMITTED' } },
   });
-  expect((await rig.history()).slice(2)).toEqual([['order-submitted'], ['order-filled', 'position-opened']]);
+  expect((await rig.history()).slice(2)).toEqual([
+    ['day-opened', 'order-submitted'],
+    ['order-filled', 'position-opened'],
+  ]);
   expect(rig.commits.at(-2)).toMatchObject({ subjectId: 'k-1' });
   expect(provider.asked[0]!.messages[1]!.content).toContain('1.08000');
 });
@@ -151,7 +154,10 @@ test('decisions that are made at once lead to one order', async () => {
   const decisions = await Promise.all([decide(rig, 'a-1'), decide(rig, 'a-1'), decide(rig, 'a-1')]);
   await rig.test.settle();
   expect(decisions.filter(({ verdict }) => verdict?.type === 'order')).toHaveLength(1);
-  expect((await rig.history()).slice(2)).toEqual([['order-submitted'], ['order-filled', 'position-opened']]);
+  expect((await rig.history()).slice(2)).toEqual([
+    ['day-opened', 'order-submitted'],
+    ['order-filled', 'position-opened'],
+  ]);
 });
 
 test('an order is sent once its decision is kept, and not at all when it cannot be', async () => {

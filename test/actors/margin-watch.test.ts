@@ -25,7 +25,7 @@ async function start(accountsPerSlice = 2) {
     ...{ accounts, everyMs: 250, accountsPerSlice },
     ref: () => rig.system.find<TradingAccountMessage>('/account'),
     facts: () => factsOf(world.now),
-    tradingDay: () => ({ day: world.day, swapDays: 1 }),
+    days: { tradingDay: () => world.day, swapDays: () => 1 },
   });
   const rig = await startTestSystem(
     supervisor('root', 'one-for-one', [worker('account', account), worker('watch', watch)]),
@@ -48,6 +48,13 @@ test('each account whose margin is short is told to look, in slices, at every sw
   world.now = {};
   await rig.advance(250);
   expect(told.length).toBe(5);
+});
+
+test('a clock that is set back begins no day a second time', async () => {
+  const { rig, world, told } = await start();
+  world.day = '2027-01-14';
+  await rig.advance(1_000);
+  expect(told).toEqual([]);
 });
 
 test('a new day is told to all that have something open', async () => {

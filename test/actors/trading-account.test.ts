@@ -38,7 +38,10 @@ test('a market order is filled at the quote, in two rows', async () => {
   const result = await rig.order({ clientOrderId: 'c-1' });
   expect(result).toMatchObject({ type: 'done', seq: 3, duplicate: false, reply: { orderId: 'o-1-3' } });
   await rig.test.settle();
-  expect((await rig.history()).slice(2)).toEqual([['order-submitted'], ['order-filled', 'position-opened']]);
+  expect((await rig.history()).slice(2)).toEqual([
+    ['day-opened', 'order-submitted'],
+    ['order-filled', 'position-opened'],
+  ]);
   const state = await rig.state();
   expect(state.orders.size).toBe(0);
   expect(state.positions.get('EURUSD')).toMatchObject({ side: 'buy', quantity: s('0.10'), averagePrice: s('1.08010') });
@@ -56,6 +59,7 @@ test('commits are published by account and for all, each event with the number o
   expect(own).toEqual(mine.slice(2));
   expect(mine.map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
   expect(mine.slice(2).flatMap(({ events }) => events.map(({ channel, sequence }) => [channel, sequence]))).toEqual([
+    ['account', 3],
     ['orders', 1],
     ['orders', 2],
     ['positions', 1],
@@ -75,7 +79,7 @@ test('a limit order rests until the market reaches it', async () => {
   expect((await rig.state()).orders.get(orderId)?.state).toBe('ACCEPTED');
   await rig.quote('1.07890', '1.07900');
   expect((await rig.history()).slice(2)).toEqual([
-    ['order-submitted'],
+    ['day-opened', 'order-submitted'],
     ['order-accepted'],
     ['order-filled', 'position-opened'],
   ]);
@@ -93,7 +97,7 @@ test.each(['account', 'broker-session'] as const)(
     await rig.quote('1.07890', '1.07900');
     await rig.crash(which);
     expect((await rig.history()).slice(2)).toEqual([
-      ['order-submitted'],
+      ['day-opened', 'order-submitted'],
       ['order-accepted'],
       ['order-filled', 'position-opened'],
     ]);
@@ -202,12 +206,12 @@ test('the rows of what became of an order hold the trace id of the request that 
   for (let i = 0; i < 4; i++) await rig.test.advance(500);
   const traces = (await rig.rows()).slice(2).map(({ payload }) => {
     const { events, traceId } = decodePayload(payload);
-    return [events[0]!.type, traceId];
+    return [events.at(-1)!.type, traceId];
   });
   expect(traces).toEqual([
     ['order-submitted', 'trace-1'],
     ['order-accepted', 'trace-1'],
-    ['order-filled', 'trace-1'],
+    ['position-opened', 'trace-1'],
   ]);
 });
 

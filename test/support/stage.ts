@@ -93,6 +93,8 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
     },
     limits: { ...limits, ...options.limits },
     risk: riskLimits,
+    hours: () => undefined,
+    days: { tradingDay: () => '2026-01-05', swapDays: () => 1 },
     guard: { minConfidence: s('0.6'), quantity: s('0.1') },
     accounts: new AccountBoard(),
     killSwitches: new KillSwitchBoard(),

@@ -408,6 +408,14 @@ describe('credentials', () => {
     expect(await call('/api/v1/instruments', { token: keys.stranger })).toMatchObject({ status: 200 });
   });
 
+  test('an instrument says whether it can be traded, and when', async () => {
+    const { call } = await trading();
+    const { items } = (await call('/api/v1/instruments')).json as unknown as { items: Record<string, unknown>[] };
+    const hours = items.map(({ symbol, isOpen, nextOpen }) => [symbol, isOpen, nextOpen]);
+    expect(hours).toContainEqual(['EURUSD', true, undefined]);
+    expect(hours).toContainEqual(['USDJPY', false, '2027-01-04T00:00:00.000000Z']);
+  });
+
   test('over its rate a credential gets 429 with figures, and its tokens come back', async () => {
     const { call, clock, keys } = await trading({
       limits: { ...limits, http: { ...limits.http, rate: { perSecond: 1, burst: 2 } } },

@@ -6,7 +6,7 @@
  * far side reaches it; where the instrument says how much a quote shows, no quote fills more than that of an order. A stop becomes a
  * market or limit order once the ask (for a buy) or the bid (for a sell) has reached it. A crossed or stale quote fills and triggers
  * nothing: market orders wait for the next good one, orders that are immediate or cancel, or fill or kill, are canceled. Nothing is ever
- * filled better than the quoted side, and what only reduces is never filled beyond the position.
+ * filled better than the quoted side nor outside of a symbol's hours, and what only reduces is never filled beyond the position.
  */
 import assert from 'node:assert/strict';
 
@@ -20,6 +20,7 @@ import type {
   BrokerOrderStatus,
   BrokerReport,
 } from '../../actors/trading/broker.ts';
+import type { TradingHours } from '../../actors/trading/account.ts';
 import type { OrderChange } from '../../actors/trading/events.ts';
 import type { Instrument } from '../../actors/trading/instrument.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -31,6 +32,8 @@ export interface PaperBrokerOptions {
   /** Holds a quote before `onQuote` is told of it. */
   readonly quotes: QuoteBoard;
   readonly instrument: (symbol: string) => Instrument | undefined;
+  /** When a symbol trades; undefined: at any time. */
+  readonly hours?: (symbol: string) => Pick<TradingHours, 'isOpen'> | undefined;
   /** Runs a report later, after the call that caused it has returned, and in the order given. Default: `queueMicrotask`. */
   readonly deliver?: (run: () => void) => void;
 }
@@ -45,7 +48,7 @@ export interface PaperBroker extends Broker {
 export const paperVenue = 'paper';
 
 export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
-  const { clock, quotes, instrument, deliver = queueMicrotask } = options;
+  const { clock, quotes, instrument, hours, deliver = queueMicrotask } = options;
   const clients = new Map<string, PaperClient>();
   const books = new Map<string, PaperBook<PaperClient>>();
 
@@ -194,7 +197,10 @@ export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
   }
 
   function goodPrice(quote: Quote | undefined, terms: Instrument): Price | undefined {
-    if (!quote || isCrossed(quote) || isStale(quote, clock.wallMicros(), terms.staleAfterMs)) return undefined;
+    if (!quote || isCrossed(quote)) return undefined;
+    const nowMicros = clock.wallMicros();
+    if (isStale(quote, nowMicros, terms.staleAfterMs) || hours?.(terms.symbol)?.isOpen(nowMicros) === false)
+      return undefined;
     return quote;
   }
 

@@ -11,11 +11,17 @@ import { eurusd } from '../../support/instruments.ts';
 const symbol = 'EURUSD';
 const nothing = { orders: [], positions: [] };
 
-function start(deliver?: (run: () => void) => void) {
+function start(deliver?: (run: () => void) => void, hours?: { isOpen(micros: number): boolean }) {
   const clock = new VirtualClock(1_000_000_000);
   const quotes = new QuoteBoard();
   const instrument = (name: string) => (name === symbol ? eurusd : undefined);
-  const broker = createPaperBroker({ clock, quotes, instrument, ...(deliver && { deliver }) });
+  const broker = createPaperBroker({
+    clock,
+    quotes,
+    instrument,
+    ...(deliver && { deliver }),
+    ...(hours && { hours: () => hours }),
+  });
   let sequence = 0;
   const quote = (bid: number, ask: number, ageMs = 0): Quote => {
     const made = { symbol, bid, ask, timeMicros: clock.wallMicros() - ageMs * 1000, sequence: (sequence += 1) };
@@ -28,9 +34,9 @@ function start(deliver?: (run: () => void) => void) {
 }
 
 /** Reports are delivered at once, which is simpler to read where their timing does not matter. */
-function startLoggedIn() {
+function startLoggedIn(hours?: { isOpen(micros: number): boolean }) {
   const reports: BrokerReport[] = [];
-  const harness = start((run) => run());
+  const harness = start((run) => run(), hours);
   const statements: BrokerStatement[] = [];
   const login = harness.broker.login('account-1', nothing, (message) => {
     if (message.type === 'report') reports.push(message.report);
@@ -64,6 +70,22 @@ const limit = (orderId: string, side: 'buy' | 'sell', limitPrice: bigint): Broke
 
 describe('the paper broker keeps the contract of brokers', () => {
   brokerContract(() => start());
+});
+
+test('outside of its hours nothing is filled and no stop is triggered, whatever the quotes', () => {
+  const hours = { isOpen: (micros: number) => micros >= 1_060_000_000 };
+  const { clock, login, quote, types } = startLoggedIn(hours);
+  quote(107_000_000, 107_010_000);
+  login.place({ ...market, orderId: 'o-1' });
+  login.place(limit('o-2', 'buy', 108_000_000n));
+  login.place({ ...market, orderId: 'o-3', orderType: 'stop', stopPrice: 107_000_000n });
+  login.place({ ...market, orderId: 'o-4', timeInForce: 'ioc' });
+  expect(types()).toEqual(['accepted', 'accepted', 'accepted', 'canceled']);
+  quote(107_000_000, 107_010_000);
+  expect(types()).toHaveLength(4);
+  clock.advance(60_000);
+  quote(107_000_000, 107_010_000);
+  expect(types().slice(4)).toEqual(['triggered', 'filled', 'filled', 'filled']);
 });
 
 test('a fill is named after its order, so it is recognised after a restart of the broker', () => {

@@ -104,6 +104,11 @@ export function fixture(
       names: () => [],
       onNames: () => () => {},
     },
+    // USDJPY is closed until 2027.
+    hours: (symbol) =>
+      symbol === 'USDJPY'
+        ? { isOpen: () => false, nextOpen: () => Date.UTC(2027, 0, 4) * 1_000, dayEnd: (micros) => micros }
+        : undefined,
     quoteEpoch: (symbol) => `epoch-${symbol}`,
     rateLimits: memoryStore({ clock, log: silentLog, limits: { valueBytes: 1_024, cacheBytes: 4_096 } }).rateLimits,
     findPrincipal: async (hash) => {

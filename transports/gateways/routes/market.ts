@@ -2,12 +2,14 @@
 import { z } from 'zod';
 import { candleIntervals, candleView } from '../../../actors/market/candle.ts';
 import { formatPrice, formatQuantity, type Instrument } from '../../../actors/trading/instrument.ts';
+import { formatTime } from '../../../actors/trading/time.ts';
 import type { PriceStreamMessage } from '../../../actors/price-stream.ts';
 import { childPath } from '../../../runtime/path.ts';
 import { symbolText } from '../../codec.ts';
 import { sendProblem } from '../../http-errors.ts';
 import type { App } from '../../http.ts';
 import { quoteView } from '../../stream-frames.ts';
+import type { Services } from '../../services.ts';
 import type { GatewayContext } from '../gateway.ts';
 import { sendNotFound } from './shared.ts';
 
@@ -25,7 +27,10 @@ export function marketRoutes(app: App, { services, limits }: GatewayContext): vo
     '/api/v1/instruments',
     { config, schema: { tags, summary: 'What can be traded, and on which terms' } },
     () => ({
-      items: [...services.instruments.values()].map(instrumentView),
+      items: [...services.instruments.values()].map((instrument) => ({
+        ...instrumentView(instrument),
+        ...hoursView(services, instrument.symbol),
+      })),
     }),
   );
 
@@ -62,6 +67,15 @@ export function marketRoutes(app: App, { services, limits }: GatewayContext): vo
       return { symbol, interval, items: candles.map((candle) => candleView(candle, instrument.digits)) };
     },
   );
+}
+
+/** Whether it can be traded now, and if not, when it can. */
+function hoursView({ hours, clock }: Pick<Services, 'hours' | 'clock'>, symbol: string): object {
+  const nowMicros = clock.wallMicros();
+  const sessions = hours(symbol);
+  if (!sessions || sessions.isOpen(nowMicros)) return { isOpen: true };
+  const nextOpen = sessions.nextOpen(nowMicros);
+  return { isOpen: false, ...(nextOpen === undefined ? {} : { nextOpen: formatTime(nextOpen) }) };
 }
 
 /** Amounts as decimal text. */
