@@ -11,7 +11,7 @@ import { decodePayload } from '../actors/trading/codec.ts';
 import type { AccountCommand } from '../actors/trading/commands.ts';
 import type { PlatformTopics } from '../actors/trading/topics.ts';
 import type { Config } from '../config/config.ts';
-import type { Limits } from '../config/limits.ts';
+import type { Limits, RiskLimits } from '../config/limits.ts';
 import type { Log } from '../runtime/actor.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { ActorCrashed, ActorStopped, Terminal } from '../runtime/errors.ts';
@@ -28,9 +28,11 @@ import { platform as platformTree } from '../supervisors/platform.ts';
 import { storage as storageTree } from '../supervisors/storage.ts';
 import { tenants as tenantsTree, tenantsPath } from '../supervisors/tenants.ts';
 import { AccountBoard } from '../actors/trading/account-board.ts';
+import { LimitBoard } from '../actors/trading/limit-board.ts';
 import { KillSwitchBoard } from '../actors/trading/kill-switch.ts';
 import type { KillSwitchesMessage } from '../actors/kill-switches.ts';
 import { listLatched } from '../transports/drivers/postgres-kill-switches.ts';
+import { listRiskLimits } from '../transports/drivers/postgres-risk-limits.ts';
 import { killSwitchesPath, riskActors } from './risk.ts';
 import { openReplica } from './replica.ts';
 import { openShared } from './shared.ts';
@@ -66,6 +68,8 @@ export interface PlatformOptions {
   onFatal(message: string): void;
   /** Bounds other than the configuration's, for benchmarks and tests. */
   readonly limits?: Partial<Limits>;
+  /** The same for what may be risked. */
+  readonly risk?: Partial<RiskLimits>;
   /** More demo accounts, `bench-1` and on, with USD 1,000,000 each. */
   readonly seedAccounts?: number;
 }
@@ -94,7 +98,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const clock = systemClock;
   const readiness = new Readiness(clock, ['database', 'platform']);
   const bus = new EventBus<PlatformTopics>((error, topic) => log.error({ error, topic }, 'a subscriber failed'));
-  const quotes = new QuoteBoard();
+  const quotes = new QuoteBoard(limits.market.rangeMs);
   const instruments = tradedInstruments();
   const sessions = config.simulator.sessions === 'real' ? tradingHours() : undefined;
   const hours = (symbol: string): TradingHours | undefined => sessions?.get(symbol);
@@ -120,6 +124,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 
   const accounts = new AccountBoard();
   const killSwitches = new KillSwitchBoard();
+  const risk = new LimitBoard({ ...config.risk, ...options.risk });
   const stage: Stage = {
     ...{
       system,
@@ -130,7 +135,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       snapshots: storage.snapshots,
       broker,
       limits,
-      risk: config.risk,
+      risk,
       guard: aiGuard,
       accounts,
       killSwitches,
@@ -187,9 +192,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       },
     },
     {
-      doing: 'reading the kill switches',
+      doing: 'reading kill switches and risk limits',
       run: async () => {
         for (const latched of await listLatched(storage.database())) killSwitches.latch(latched);
+        for (const layer of await listRiskLimits(storage.database())) risk.set(layer);
       },
     },
     { doing: 'starting the tenants', run: startTenants },

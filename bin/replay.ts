@@ -5,6 +5,7 @@ import { pricePath, type PriceStreamMessage, type Tick } from '../actors/price-s
 import { accountPath, type TradingAccountMessage } from '../actors/trading-account.ts';
 import type { Account } from '../actors/trading/account.ts';
 import { AccountBoard } from '../actors/trading/account-board.ts';
+import { LimitBoard } from '../actors/trading/limit-board.ts';
 import { KillSwitchBoard } from '../actors/trading/kill-switch.ts';
 import type { AccountCommand } from '../actors/trading/commands.ts';
 import type { OrderTerms } from '../actors/trading/events.ts';
@@ -146,7 +147,9 @@ class Replay {
         // The broker is in this process and has nothing but what it was given: there is nothing to compare.
         broker: { ...limits.broker, reconcileMs: Infinity },
       },
-      risk: { ...riskLimits, maxWorkingOrders: Math.max(riskLimits.maxWorkingOrders, options.resting) },
+      risk: new LimitBoard({
+        ...{ ...riskLimits, maxWorkingOrders: Math.max(riskLimits.maxWorkingOrders, options.resting) },
+      }),
       guard: { minConfidence: 10n ** 8n, quantity: 0n },
       accounts: new AccountBoard(),
       killSwitches: new KillSwitchBoard(),

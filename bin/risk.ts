@@ -7,7 +7,8 @@ import type { LatchedSwitch } from '../actors/trading/kill-switch.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import type { AnyWorkerSpec } from '../runtime/spec.ts';
 import { saveKillSwitch } from '../transports/drivers/postgres-kill-switches.ts';
-import type { KillSwitchDesk, Principal } from '../transports/services.ts';
+import { saveRiskLimits } from '../transports/drivers/postgres-risk-limits.ts';
+import type { KillSwitchDesk, Principal, RiskLimitDesk } from '../transports/services.ts';
 import { accountFacts, type Stage } from './stage.ts';
 import type { Registry } from './registry.ts';
 import type { Storage } from './storage.ts';
@@ -35,6 +36,36 @@ export function riskActors(stage: Stage, storage: Storage): readonly AnyWorkerSp
       }),
     },
   ];
+}
+
+/** Bounds with the names of outside. A trader sees those of the own accounts. */
+export function riskLimitDesk(stage: Stage, storage: Storage, registry: Registry): RiskLimitDesk {
+  const { risk, system } = stage;
+  const subjectOf = ({ tenantId }: Principal, accountId: number | undefined) => ({
+    ...(tenantId === undefined ? {} : { tenantId }),
+    ...(accountId === undefined ? {} : { accountId }),
+  });
+  return {
+    effective(principal, { account, symbol = '', strategyId }) {
+      const entry = account === undefined ? undefined : registry.findAccount(principal, account);
+      if (account !== undefined && !entry) return undefined;
+      // No tenant has the number 0, and no account: of nobody in particular only what holds for all is in force.
+      const whose = { tenantId: 0, accountId: 0, ...subjectOf(principal, entry?.accountId) };
+      return risk.effective({ ...whose, symbol, strategyId });
+    },
+    async set(principal, { scope, account, symbol, strategyId, limits, reason }) {
+      const entry = account === undefined ? undefined : registry.findAccount(principal, account);
+      if (account !== undefined && !entry) return undefined;
+      const layer = await saveRiskLimits(storage.database(), {
+        ...{ scope, limits, reason, by: principal.subjectId, setMicros: system.clock.wallMicros() },
+        ...subjectOf(principal, entry?.accountId),
+        ...(symbol === undefined ? {} : { symbol }),
+        ...(strategyId === undefined ? {} : { strategyId }),
+      });
+      risk.set(layer);
+      return layer;
+    },
+  };
 }
 
 /** What the gateways ask for, with the names of outside. */

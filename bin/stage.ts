@@ -11,13 +11,14 @@ import { journalWriter, type JournalWriterMessage } from '../actors/journal-writ
 import { pricePath, priceStream, type PriceStreamMessage, type PriceStreamSpec } from '../actors/price-stream.ts';
 import { tenant as tenantActor, type RegisteredAccount, type Tenant } from '../actors/tenant.ts';
 import { accountPath, tradingAccount, type TradingAccountMessage } from '../actors/trading-account.ts';
-import type { Facts, TradingDays, TradingHours } from '../actors/trading/account.ts';
+import type { Facts, TradingDays, TradingHours, TradingSubject } from '../actors/trading/account.ts';
 import type { AccountBoard } from '../actors/trading/account-board.ts';
 import type { AccountReply } from '../actors/trading/commands.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
+import type { LimitBoard } from '../actors/trading/limit-board.ts';
 import type { KillSwitchBoard } from '../actors/trading/kill-switch.ts';
 import type { PlatformTopics } from '../actors/trading/topics.ts';
-import type { Limits, RiskLimits } from '../config/limits.ts';
+import type { Limits } from '../config/limits.ts';
 import type { EventBus } from '../runtime/event-bus.ts';
 import type { EntityKey, Journal } from '../runtime/journal.ts';
 import type { SnapshotStore } from '../runtime/snapshots.ts';
@@ -50,7 +51,7 @@ export interface Stage {
     throughSeq: number,
   ): Promise<{ digest: string; seq: number; reply: AccountReply } | undefined>;
   readonly limits: Limits;
-  readonly risk: RiskLimits;
+  readonly risk: LimitBoard;
   /** Durable states of accounts with something working or open. */
   readonly accounts: AccountBoard;
   readonly killSwitches: KillSwitchBoard;
@@ -149,11 +150,10 @@ export function accountFacts(
 ): (nowMicros: number, seq: number) => Facts {
   const { quotes, instruments, risk, killSwitches, hours, days } = stage;
   const fixed = {
-    limits: () => risk,
-    killed: (subject: { readonly symbol: string; readonly strategyId?: string | undefined }) =>
-      killSwitches.find({ ...owner, ...subject }),
+    limits: (subject: TradingSubject) => risk.limits({ ...owner, ...subject }),
+    killed: (subject: TradingSubject) => killSwitches.find({ ...owner, ...subject }),
     hours,
-    recentRange: () => undefined,
+    recentRange: (symbol: string) => quotes.range(symbol),
     quote: (symbol: string): Quote | undefined => quotes.get(symbol),
     instrument: (symbol: string): Instrument | undefined => instruments.get(symbol),
   };

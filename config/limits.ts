@@ -131,6 +131,8 @@ export interface Limits {
   readonly market: {
     /** A silence of a price stream longer than this counts as a gap. */
     readonly gapMs: number;
+    /** How far back the lowest and highest price of a symbol reach that orders are measured against. */
+    readonly rangeMs: number;
   };
   readonly ai: {
     /** Requests that one provider answers at once. */
@@ -255,7 +257,7 @@ export const limits: Limits = {
   snapshots: { everyRows: 1_000, deadlineMs: 2_000, passivateAfterMs: 900_000 },
   journal: { queueEntries: 20_000, batchEntries: 1_024, batchBytes: MiB, settleMs: 250 },
   projector: { batchCommits: 1_000, queueCommits: 20_000, retryMs: 1_000, dutyShare: 0.3, gatherMs: 100 },
-  market: { gapMs: 10_000 },
+  market: { gapMs: 10_000, rangeMs: 60_000 },
   ai: { requestsPerProvider: 8, candles: 120 },
   database: {
     ...{ pingMs: 1_000, retryFirstMs: 100, retryMaxMs: 5_000, requestMs: 4_000, slowMs: 500, saturatedMs: 2_000 },
@@ -360,10 +362,17 @@ export interface RiskLimits {
   readonly maxWorkingOrders: number;
   /** How far through the market a limit may reach, as a share of its price, scaled by 10^8; beyond it `PRICE_COLLAR`. */
   readonly priceCollar: bigint;
+  /** The same beyond the lowest and highest price of `market.rangeMs`; `PRICE_COLLAR_ROLLING`. */
+  readonly rollingPriceCollar: bigint;
+  /** Of one account; what is over them is `THROTTLED`, a cancel never. */
+  readonly maxOrdersPerSecond: number;
+  readonly maxAmendsPerSecond: number;
+  readonly maxMessagesPerSecond: number;
 }
 
 export const riskLimits: RiskLimits = {
   maxOrderValue: 1_000_000n * 10n ** 8n,
   maxWorkingOrders: 1_000,
-  priceCollar: 50_000_000n,
+  ...{ priceCollar: 50_000_000n, rollingPriceCollar: 50_000_000n },
+  ...{ maxOrdersPerSecond: 200, maxAmendsPerSecond: 200, maxMessagesPerSecond: 400 },
 };

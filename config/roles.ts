@@ -15,6 +15,9 @@ const allowed = {
   // A tenant admin stops what is the tenant's, those who run the platform all of it.
   'kill-switches:read': ['trader', 'tenant-admin', 'platform-admin', 'ops', 'auditor'],
   'kill-switches:write': ['tenant-admin', 'platform-admin', 'ops'],
+  'risk-limits:read': ['trader', 'tenant-admin', 'platform-admin', 'ops', 'auditor'],
+  // Who sets a limit, or lets trading go on behind one, is never who trades under it.
+  'risk-limits:write': ['tenant-admin', 'platform-admin', 'ops'],
   'signals:read': ['trader', 'tenant-admin'],
   'signals:write': ['trader', 'tenant-admin'],
   // A tenant admin sees the subtree of the tenant.

@@ -1,12 +1,13 @@
 /** The one path from a gateway to an account, shared by REST and sockets: find it, ask it, and tell what it came to. */
 import type { Account, OrderState } from '../actors/trading/account.ts';
 import type { AccountCommand, AccountReply } from '../actors/trading/commands.ts';
-import type { OrderChange, OrderTerms } from '../actors/trading/events.ts';
+import type { BlockReason, OrderChange, OrderTerms } from '../actors/trading/events.ts';
 import type { TradingAccountMessage, TradingAccountRef } from '../actors/trading-account.ts';
 import { Retryable } from '../runtime/errors.ts';
 import type { DurableState } from '../runtime/event-sourced.ts';
 import { childPath } from '../runtime/path.ts';
 import { commandProblemOf, refuse, type Outcome } from './problems.ts';
+import type { CommandKind } from './throttle.ts';
 import type { AccountCommandResult, AccountEntry, Principal, Services } from './services.ts';
 
 export interface SubmitResult {
@@ -29,13 +30,15 @@ export interface AmendResult {
   readonly duplicate: boolean;
 }
 
+type CommandServices = Pick<Services, 'directory' | 'findAccount' | 'log' | 'throttle'>;
+
 export class AccountCommands {
-  readonly #services: Pick<Services, 'directory' | 'findAccount' | 'log'>;
+  readonly #services: CommandServices;
   readonly #deadlineMs: number;
   readonly #paths = new WeakMap<AccountEntry, string>();
 
   /** @param deadlineMs how long an account has to answer */
-  constructor(services: Pick<Services, 'directory' | 'findAccount' | 'log'>, deadlineMs: number) {
+  constructor(services: CommandServices, deadlineMs: number) {
     this.#services = services;
     this.#deadlineMs = deadlineMs;
   }
@@ -103,6 +106,18 @@ export class AccountCommands {
     return { ok: true, result: { orderId: reply.orderId, state: reply.state, duplicate } };
   }
 
+  /** Lets go on what a limit has stopped. */
+  async rearm(
+    principal: Principal,
+    account: string,
+    block: { readonly reason: BlockReason; readonly subject: string; readonly requestId: string },
+    traceId: string,
+  ): Promise<Outcome<object>> {
+    const rearm = { type: 'rearm', ...block, by: principal.subjectId } as const;
+    const answer = await this.#command(principal, account, rearm, traceId);
+    return answer.ok ? { ok: true, result: { block: block.reason, subject: block.subject } } : answer;
+  }
+
   /** What is durable of an account, and the seq of its last row. @throws Retryable and the errors of an ask */
   async read(entry: AccountEntry): Promise<DurableState<Account>> {
     const ref = this.#refOf(entry);
@@ -122,6 +137,9 @@ export class AccountCommands {
     if (!entry) return refuse({ code: 'NOT_FOUND', detail: `there is no account ${account}` });
     const ref = this.#refOf(entry);
     if (!ref) return refuse({ code: 'NOT_READY', retryAfterMs: 1_000 });
+    const kind = kinds[command.type];
+    const throttled = kind && this.#services.throttle.take(entry, kind);
+    if (throttled) return refuse(throttled);
     try {
       const message = { type: 'command', command, subjectId: principal.subjectId } as const;
       const result = await ref.ask(message, { timeoutMs: this.#deadlineMs, traceId });
@@ -142,6 +160,11 @@ export class AccountCommands {
     return this.#services.directory.find<TradingAccountMessage>(path);
   }
 }
+
+const kinds: Readonly<Partial<Record<AccountCommand['type'], CommandKind>>> = {
+  ...{ 'submit-order': 'order', 'close-position': 'order', 'close-by': 'order' },
+  ...{ 'amend-order': 'amend', 'cancel-order': 'cancel' },
+};
 
 /** The account cannot be read now. */
 export class AccountUnavailable extends Retryable {

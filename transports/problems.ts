@@ -20,6 +20,7 @@ export type Code =
   | 'BODY_TOO_LARGE'
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'TOO_MANY_REQUESTS'
+  | 'THROTTLED'
   | 'SLOW_CONSUMER'
   | 'INTERNAL'
   | 'NOT_IMPLEMENTED'
@@ -92,6 +93,7 @@ export const problemKinds = {
   MAX_ORDER_VALUE: denial('The order exceeds the largest value'),
   MAX_WORKING_ORDERS: denial('The account has as many working orders as it may have'),
   TOO_MANY_REQUESTS: { status: 429, closeCode: 4029, retry: 'later', title: 'Too many requests' },
+  THROTTLED: { status: 429, retry: 'later', title: 'The account sends more commands than it may' },
   SLOW_CONSUMER: { status: 503, closeCode: 4008, retry: 'later', title: 'The client reads too slowly' },
   INTERNAL: { status: 500, retry: 'no', title: 'Something went wrong on our side' },
   NOT_IMPLEMENTED: { status: 501, retry: 'no', title: 'This is not available in this version' },

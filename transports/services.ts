@@ -6,6 +6,9 @@ import type { LatchedSwitch } from '../actors/trading/kill-switch.ts';
 import type { Signal } from '../actors/ai/signal.ts';
 import type { QuoteBoard } from '../actors/market/quote.ts';
 import type { TradingHours } from '../actors/trading/account.ts';
+import type { EffectiveLimit, LimitLayer } from '../actors/trading/limit-board.ts';
+import type { RiskLimits } from '../actors/trading/risk-limits.ts';
+import type { CommandThrottle } from './throttle.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
 import type { PlatformTopics } from '../actors/trading/topics.ts';
 import type { Log } from '../runtime/actor.ts';
@@ -27,6 +30,8 @@ export type Action =
   | 'orders:cancel'
   | 'kill-switches:read'
   | 'kill-switches:write'
+  | 'risk-limits:read'
+  | 'risk-limits:write'
   | 'signals:read'
   | 'signals:write'
   | 'actors:read'
@@ -91,6 +96,30 @@ export interface KillSwitchDesk {
     },
   ): Promise<LatchAnswer | undefined>;
   release(principal: Principal, id: string): Promise<ReleaseAnswer>;
+}
+
+/** Bounds on what may be risked, as far as a principal may see and set them. Undefined: the account is not there. */
+export interface RiskLimitDesk {
+  effective(
+    principal: Principal,
+    subject: {
+      readonly account?: string | undefined;
+      readonly symbol?: string | undefined;
+      readonly strategyId?: string | undefined;
+    },
+  ): readonly EffectiveLimit[] | undefined;
+  /** In force once it is durable. @throws a Retryable while the database is away: nothing has changed then */
+  set(
+    principal: Principal,
+    order: {
+      readonly scope: LimitLayer['scope'];
+      readonly account?: string | undefined;
+      readonly symbol?: string | undefined;
+      readonly strategyId?: string | undefined;
+      readonly limits: RiskLimits;
+      readonly reason: string;
+    },
+  ): Promise<LimitLayer | undefined>;
 }
 
 /** How the database is, as JSON that goes out as it is. All of it fails with a Retryable while the database is away. */
@@ -184,6 +213,8 @@ export interface Services {
   metrics(): Promise<string>;
   readonly database: DatabaseDesk;
   readonly killSwitches: KillSwitchDesk;
+  readonly riskLimits: RiskLimitDesk;
+  readonly throttle: Pick<CommandThrottle, 'take'>;
   audit(entry: {
     tenantId: number | undefined;
     subject: string;

@@ -1,4 +1,5 @@
 /** A price as the market shows it: what buyers bid and sellers ask. */
+import { RecentRange, type PriceRange } from './price-range.ts';
 
 /**
  * Prices are integers scaled by 10^8 (`PRICE_SCALE`), held as numbers: this is the tick path, and `isPrice` guards it.
@@ -35,9 +36,25 @@ export function isStale(quote: Pick<Quote, 'timeMicros'>, nowMicros: number, sta
 /** The last quote of each symbol. Written by price streams alone, read synchronously by whoever decides on prices. */
 export class QuoteBoard {
   readonly #quotes = new Map<string, Quote>();
+  readonly #ranges = new Map<string, RecentRange>();
+  readonly #rangeMs: number;
+
+  /** @param rangeMs over how long the range of prices reaches back */
+  constructor(rangeMs = 60_000) {
+    this.#rangeMs = rangeMs;
+  }
 
   set(quote: Quote): void {
-    this.#quotes.set(quote.symbol, quote);
+    const { symbol } = quote;
+    this.#quotes.set(symbol, quote);
+    let range = this.#ranges.get(symbol);
+    if (!range) this.#ranges.set(symbol, (range = new RecentRange(this.#rangeMs)));
+    range.add(quote.bid, quote.ask, quote.timeMicros);
+  }
+
+  /** Lowest bid and highest ask of a short while before the last good quote. */
+  range(symbol: string): PriceRange | undefined {
+    return this.#ranges.get(symbol)?.range;
   }
 
   get(symbol: string): Quote | undefined {

@@ -1,4 +1,5 @@
 /** A trading account as a value: what `decide` looks at and `evolve` moves on. */
+import type { PriceRange } from '../market/price-range.ts';
 import { blockKey, positionKey } from './account-keys.ts';
 import { cancelAll } from './cancel-all.ts';
 import { closeBy, closePosition } from './closing.ts';
@@ -180,12 +181,6 @@ export interface TradingDays {
   tradingDay(micros: number): string;
   /** Nights between two of them, as swap counts them. */
   swapDays(from: string, to: string): number;
-}
-
-/** Scaled by 10^8. */
-export interface PriceRange {
-  readonly low: number;
-  readonly high: number;
 }
 
 export interface Decision {

@@ -23,6 +23,11 @@ export interface RiskLimits {
   readonly maxDrawdown?: bigint;
   /** Margin level after the trade, in percent, scaled by 10^2. */
   readonly minMarginLevel?: bigint;
+  /** Of one account, counted over every second; what is over it is turned away before it is looked at, and not journalled. */
+  readonly maxOrdersPerSecond?: number;
+  readonly maxAmendsPerSecond?: number;
+  /** Orders, changes and cancels together; a cancel counts, and always passes. */
+  readonly maxMessagesPerSecond?: number;
   readonly isRestricted?: true;
 }
 
@@ -43,6 +48,7 @@ export function tightest(layers: readonly RiskLimits[]): RiskLimits {
   return effective as RiskLimits;
 }
 
-function isTighter(name: Bound, value: bigint | number | true, known: bigint | number | true): boolean {
+/** Whether a value binds more than another of the same bound. */
+export function isTighter(name: Bound, value: bigint | number | true, known: bigint | number | true): boolean {
   return floors.has(name) ? value > known : value < known;
 }

@@ -30,6 +30,7 @@ const platform = await startPlatform({
   config,
   log: createLog(config),
   limits: { stream: { ...limits.stream, messagesPerSecond, messageBurst: messagesPerSecond } },
+  risk: { maxOrdersPerSecond: messagesPerSecond, maxMessagesPerSecond: messagesPerSecond },
   seedAccounts: Number(process.env['BENCH_ACCOUNTS']),
   onFatal: (message) => {
     console.error(message);

@@ -9,6 +9,7 @@ const matrix = {
     'orders:write',
     'orders:cancel',
     'kill-switches:read',
+    'risk-limits:read',
     'signals:read',
     'signals:write',
     'health:read',
@@ -19,6 +20,8 @@ const matrix = {
     'orders:cancel',
     'kill-switches:read',
     'kill-switches:write',
+    'risk-limits:read',
+    'risk-limits:write',
     'signals:read',
     'signals:write',
     'actors:read',
@@ -27,6 +30,8 @@ const matrix = {
   'platform-admin': [
     'kill-switches:read',
     'kill-switches:write',
+    'risk-limits:read',
+    'risk-limits:write',
     'actors:read',
     'actors:control',
     'services:read',
@@ -37,6 +42,8 @@ const matrix = {
   ops: [
     'kill-switches:read',
     'kill-switches:write',
+    'risk-limits:read',
+    'risk-limits:write',
     'actors:read',
     'actors:control',
     'services:read',
@@ -47,6 +54,7 @@ const matrix = {
   auditor: [
     'accounts:read',
     'kill-switches:read',
+    'risk-limits:read',
     'actors:read',
     'services:read',
     'database:read',

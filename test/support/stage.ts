@@ -11,6 +11,7 @@ import { accountPath, type AccountCommandResult, type TradingAccountMessage } fr
 import type { Account } from '../../actors/trading/account.ts';
 import { AccountBoard } from '../../actors/trading/account-board.ts';
 import { decodePayload } from '../../actors/trading/codec.ts';
+import { LimitBoard } from '../../actors/trading/limit-board.ts';
 import { KillSwitchBoard } from '../../actors/trading/kill-switch.ts';
 import type { AccountCommand } from '../../actors/trading/commands.ts';
 import type { AccountCommit, OrderTerms } from '../../actors/trading/events.ts';
@@ -92,7 +93,7 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
       return row && { digest: row.digest, seq: row.seq, reply: decodePayload(row.payload).reply };
     },
     limits: { ...limits, ...options.limits },
-    risk: riskLimits,
+    risk: new LimitBoard(riskLimits),
     hours: () => undefined,
     days: { tradingDay: () => '2026-01-05', swapDays: () => 1 },
     guard: { minConfidence: s('0.6'), quantity: s('0.1') },

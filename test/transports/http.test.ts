@@ -278,6 +278,70 @@ describe('wrong input', () => {
     expect(await admin(`${path}/k-1`, { method: 'DELETE' })).toMatchObject({ status: 404 });
   });
 
+  test('risk limits are set by those who may, and tell who has set them', async () => {
+    const { url, keys, call } = await trading();
+    const path = '/api/v1/risk-limits';
+    const admin = callerOf(url, keys['tenant-admin']);
+    const ops = callerOf(url, keys.ops);
+    const body = { scope: 'symbol', symbol: 'EURUSD', limits: { maxOrderQuantity: '2' }, reason: 'on trial' };
+    expect(await call(path, { method: 'PUT', body })).toMatchObject({ status: 403 });
+    expect(await admin(path, { method: 'PUT', body })).toMatchObject({ status: 200, json: { version: '1' } });
+    expect((await call(`${path}?account=demo-1&symbol=EURUSD`)).json.items).toMatchObject([
+      { limit: 'maxWorkingOrders', value: 100, scope: 'configuration' },
+      { limit: 'maxOrderQuantity', value: '2', scope: 'symbol', symbol: 'EURUSD', reason: 'on trial' },
+    ]);
+    expect((await call(path)).json.items).toHaveLength(1);
+    expect((await call(`${path}?account=nobody`)).status).toBe(404);
+    const unknown = { scope: 'account', account: 'nobody', limits: {}, reason: 'x' };
+    expect((await admin(path, { method: 'PUT', body: unknown })).status).toBe(404);
+    for (const [who, wrong] of [
+      [admin, { scope: 'platform', limits: {}, reason: 'x' }],
+      [ops, { scope: 'tenant', limits: {}, reason: 'x' }],
+      [ops, { scope: 'account', account: 'demo-1', limits: {}, reason: 'x' }],
+      [ops, { scope: 'symbol', symbol: 'EURUSD', account: 'demo-1', limits: {}, reason: 'x' }],
+    ] as const)
+      expect((await who(path, { method: 'PUT', body: wrong })).status).toBe(403);
+    for (const wrong of [
+      { scope: 'symbol', limits: {}, reason: 'x' },
+      { scope: 'tenant', symbol: 'EURUSD', limits: {}, reason: 'x' },
+      { scope: 'account', limits: {}, reason: 'x' },
+      { scope: 'tenant', account: 'demo-1', limits: {}, reason: 'x' },
+      { scope: 'tenant', limits: {} },
+      { scope: 'tenant', limits: [], reason: 'x' },
+      { scope: 'tenant', limits: { maxOrderValue: 'NaN' }, reason: 'x' },
+      { scope: 'tenant', limits: { maxEverything: '1' }, reason: 'x' },
+    ])
+      expect(await admin(path, { method: 'PUT', body: wrong })).toMatchObject({
+        status: 400,
+        json: { code: 'VALIDATION_FAILED' },
+      });
+  });
+
+  test('what a limit has blocked is let go by who may, once', async () => {
+    const { url, keys, call } = await trading();
+    const path = '/api/v1/accounts/demo-1/rearm';
+    const body = { block: 'daily-loss', reason: 'looked at' };
+    expect((await call(path, { method: 'POST', body })).status).toBe(403);
+    const admin = callerOf(url, keys['tenant-admin']);
+    expect(await admin(path, { method: 'POST', body })).toMatchObject({ status: 409, json: { code: 'NOT_BLOCKED' } });
+    expect((await admin('/api/v1/accounts/nobody/rearm', { method: 'POST', body })).status).toBe(404);
+    for (const wrong of [{ block: 'reconciliation', reason: 'x' }, { block: 'daily-loss' }])
+      expect((await admin(path, { method: 'POST', body: wrong })).status).toBe(400);
+  });
+
+  test('an account that sends too much in a second is turned away before anything is done, and may cancel', async () => {
+    const { call, clock } = await trading({ throttle: { maxOrdersPerSecond: 1 } });
+    const send = (clientOrderId: string) => call(orders, { method: 'POST', body: marketOrder(clientOrderId) });
+    const first = await send('t-1');
+    expect(first.status).toBe(201);
+    const second = await send('t-2');
+    expect([second.status, second.json.code, second.headers.get('retry-after')]).toEqual([429, 'THROTTLED', '1']);
+    expect(second.json.figures).toEqual({ bound: 'maxOrdersPerSecond', limit: '1', windowMs: '1000' });
+    expect((await call(`${orders}/${String(first.json.orderId)}`, { method: 'DELETE' })).status).not.toBe(429);
+    clock.advance(1_000);
+    expect(await send('t-2')).toMatchObject({ status: 201, json: { duplicate: false } });
+  });
+
   test('a body of more than 64 KiB is 413', async () => {
     const { call } = await trading();
     const { status, json } = await call(orders, { method: 'POST', body: `"${'x'.repeat(65_535)}"` });

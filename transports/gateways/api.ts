@@ -3,6 +3,7 @@ import { createGateway, type Gateway, type GatewayContext } from './gateway.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { aiRoutes } from './routes/ai.ts';
 import { killSwitchRoutes } from './routes/kill-switches.ts';
+import { riskLimitRoutes } from './routes/risk-limits.ts';
 import { marketRoutes } from './routes/market.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { platformRoutes } from './routes/platform.ts';
@@ -16,6 +17,7 @@ export function apiGateway(context: GatewayContext): Promise<Gateway> {
       accountRoutes(app, context);
       orderRoutes(app, context);
       killSwitchRoutes(app, context);
+      riskLimitRoutes(app, context);
       marketRoutes(app, context);
       aiRoutes(app, context);
       platformRoutes(app, context);

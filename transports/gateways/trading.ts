@@ -2,6 +2,7 @@
 import { createGateway, type Gateway, type GatewayContext } from './gateway.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { killSwitchRoutes } from './routes/kill-switches.ts';
+import { riskLimitRoutes } from './routes/risk-limits.ts';
 import { marketRoutes } from './routes/market.ts';
 import { orderRoutes } from './routes/orders.ts';
 
@@ -12,6 +13,7 @@ export function tradingGateway(context: GatewayContext): Promise<Gateway> {
       accountRoutes(app, context);
       orderRoutes(app, context);
       killSwitchRoutes(app, context);
+      riskLimitRoutes(app, context);
       marketRoutes(app, context);
     },
   });

@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { QuoteBoard, type Quote } from '../../../actors/market/quote.ts';
 import type { LatchedSwitch } from '../../../actors/trading/kill-switch.ts';
+import { LimitBoard, type LimitLayer } from '../../../actors/trading/limit-board.ts';
+import type { RiskLimits } from '../../../actors/trading/risk-limits.ts';
+import { CommandThrottle } from '../../../transports/throttle.ts';
 import type { PlatformTopics } from '../../../actors/trading/topics.ts';
 import { isAllowed } from '../../../config/roles.ts';
 import { silentLog, type Log } from '../../../runtime/actor.ts';
@@ -69,13 +72,14 @@ export interface Fixture {
 }
 
 export function fixture(
-  change: { readonly limits?: GatewayLimits; readonly exposesInternals?: boolean } = {},
+  change: { readonly limits?: GatewayLimits; readonly exposesInternals?: boolean; readonly throttle?: RiskLimits } = {},
 ): Fixture {
   const clock = new VirtualClock(1_800_000_000_000_000);
   const bus = new EventBus<PlatformTopics>((error) => {
     throw error;
   });
   const quotes = new QuoteBoard();
+  const board = new LimitBoard({ maxWorkingOrders: 100 });
   const instruments = new Map([eurusd, usdjpy].map((instrument) => [instrument.symbol, instrument]));
   const entries = [entryOf('demo', 1, 1, 'USD'), entryOf('demo', 1, 2, 'EUR'), entryOf('other', 2, 1, 'USD')];
   const accounts = Object.fromEntries(
@@ -171,6 +175,21 @@ export function fixture(
       },
       release: async (_principal, id) => (latched.delete(id) ? { type: 'released' } : { type: 'not-found' }),
     },
+    riskLimits: {
+      effective: (_principal, { account, symbol = '' }) =>
+        account === 'nobody' ? undefined : board.effective({ tenantId: 1, accountId: 1, symbol }),
+      async set(principal, { account, scope, limits: bounds, reason, symbol }) {
+        if (account === 'nobody') return undefined;
+        const version = board.all.length + 1;
+        const layer: LimitLayer = {
+          ...{ scope, limits: bounds, reason, by: principal.subjectId, setMicros: clock.wallMicros(), version },
+          ...(symbol === undefined ? {} : { symbol }),
+        };
+        board.set(layer);
+        return layer;
+      },
+    },
+    throttle: new CommandThrottle(clock, () => change.throttle ?? {}),
     audit: () => {},
   };
   const context = gatewayContext({

@@ -1,0 +1,95 @@
+/**
+ * How many commands an account may send in a second. Exact over every second, not on average: a bucket that is full when the second
+ * begins lets nearly twice as many through. Nothing here is journalled, and a cancel always passes.
+ */
+import type { RiskLimits } from '../actors/trading/risk-limits.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Problem } from './problems.ts';
+import type { AccountEntry } from './services.ts';
+
+export type CommandKind = 'order' | 'amend' | 'cancel';
+
+type Bound = 'maxOrdersPerSecond' | 'maxAmendsPerSecond' | 'maxMessagesPerSecond';
+
+const windowMs = 1_000;
+const boundOf = { order: 'maxOrdersPerSecond', amend: 'maxAmendsPerSecond', cancel: undefined } as const;
+
+export class CommandThrottle {
+  readonly #clock: Clock;
+  readonly #limitsOf: (account: AccountEntry) => Pick<RiskLimits, Bound>;
+  readonly #counts = new WeakMap<AccountEntry, Record<Bound, RollingCount>>();
+
+  /** @param limitsOf what is in force for an account, whatever it trades */
+  constructor(clock: Clock, limitsOf: (account: AccountEntry) => Pick<RiskLimits, Bound>) {
+    this.#clock = clock;
+    this.#limitsOf = limitsOf;
+  }
+
+  /** @returns why the command is turned away; undefined: it may pass, and is counted */
+  take(account: AccountEntry, kind: CommandKind): Problem | undefined {
+    const limits = this.#limitsOf(account);
+    const counts = this.#countsOf(account);
+    const nowMs = this.#clock.monotonicMs();
+    const own = boundOf[kind];
+    const bounds: readonly Bound[] = own === undefined ? ['maxMessagesPerSecond'] : [own, 'maxMessagesPerSecond'];
+    if (own !== undefined) {
+      for (const bound of bounds) {
+        const limit = limits[bound];
+        const retryAfterMs = limit === undefined ? 0 : counts[bound].waitMs(limit, nowMs);
+        if (retryAfterMs > 0)
+          return {
+            code: 'THROTTLED',
+            figures: { bound, limit: String(limit), windowMs: String(windowMs) },
+            retryAfterMs,
+          };
+      }
+    }
+    for (const bound of bounds) {
+      const limit = limits[bound];
+      if (limit !== undefined) counts[bound].add(limit, nowMs);
+    }
+    return undefined;
+  }
+
+  #countsOf(account: AccountEntry): Record<Bound, RollingCount> {
+    let counts = this.#counts.get(account);
+    if (!counts) {
+      const count = (): RollingCount => new RollingCount();
+      counts = { maxOrdersPerSecond: count(), maxAmendsPerSecond: count(), maxMessagesPerSecond: count() };
+      this.#counts.set(account, counts);
+    }
+    return counts;
+  }
+}
+
+const firstTimes = 16;
+
+/** When the last ones were: as many as the highest limit that was asked for. */
+class RollingCount {
+  /** A ring: the newest stands before `#next`. */
+  #times = new Float64Array(firstTimes).fill(-Infinity);
+  #next = 0;
+
+  /** How long until one more is within the limit; 0: it is now. */
+  waitMs(limit: number, nowMs: number): number {
+    const size = this.#times.length;
+    // As many as the ring holds, it has not been asked to count more.
+    if (limit > size) return 0;
+    const nth = this.#times[(this.#next - limit + size) % size]!;
+    return Math.max(0, Math.ceil(nth + windowMs - nowMs));
+  }
+
+  add(limit: number, nowMs: number): void {
+    if (limit > this.#times.length) this.#grow(limit);
+    this.#times[this.#next] = nowMs;
+    this.#next = (this.#next + 1) % this.#times.length;
+  }
+
+  #grow(limit: number): void {
+    const grown = new Float64Array(Math.max(limit, 2 * this.#times.length)).fill(-Infinity);
+    const oldestFirst = [...this.#times.subarray(this.#next), ...this.#times.subarray(0, this.#next)];
+    grown.set(oldestFirst, grown.length - oldestFirst.length);
+    this.#times = grown;
+    this.#next = 0;
+  }
+}
