@@ -7,7 +7,7 @@
  */
 import type { Account, SideTotals, SymbolTotals } from './account.ts';
 import type { PositionTerms, Side } from './events.ts';
-import type { Instrument } from './instrument.ts';
+import { notionalOf, type Instrument } from './instrument.ts';
 import type { Prices } from './conversion.ts';
 import { conversionRate, worseSide } from './conversion.ts';
 import {
@@ -21,7 +21,7 @@ import {
   RATE_SCALE,
   roundToMinorUnit,
 } from './money.ts';
-import { openProfitOf } from './position.ts';
+import { closingPrice, openProfitOf } from './position.ts';
 
 /** In account currency, scaled by 10^8. */
 export interface Valuation {
@@ -136,13 +136,24 @@ function hedgedMargin(
   const instrument = prices.instrument(symbol);
   if (!instrument) return undefined;
   if (instrument.hedgedMarginUsesLeg) return larger(legs.buy.margin, legs.sell.margin);
-  const [long, short] = legs.buy.quantity >= legs.sell.quantity ? [legs.buy, legs.sell] : [legs.sell, legs.buy];
+  const { uncovered, side, hedged } = coverOf(legs.buy.quantity, legs.sell.quantity);
+  const long = legs[side];
   if (long.quantity === 0n) return 0n;
   const { currency } = account;
-  const open = shareOf(long.margin, long.quantity - short.quantity, long.quantity, currency);
+  const open = shareOf(long.margin, uncovered, long.quantity, currency);
   const covered = instrument.hedgedMargin ?? 0n;
-  if (covered === 0n || short.quantity === 0n) return open;
-  return open + shareOf(long.margin, short.quantity * covered, long.quantity * instrument.contractSize, currency);
+  if (covered === 0n || hedged === 0n) return open;
+  return open + shareOf(long.margin, hedged * covered, long.quantity * instrument.contractSize, currency);
+}
+
+/** Of two opposite legs, how much of the larger one the smaller does not cover, and how much it does. */
+export function coverOf(
+  buy: bigint,
+  sell: bigint,
+): { readonly uncovered: bigint; readonly side: Side; readonly hedged: bigint } {
+  return buy >= sell
+    ? { uncovered: buy - sell, side: 'buy', hedged: sell }
+    : { uncovered: sell - buy, side: 'sell', hedged: buy };
 }
 
 const NOTHING: SideTotals = { quantity: 0n, margin: 0n };
@@ -164,8 +175,17 @@ function positionMargin(account: Account, position: PositionTerms, prices: Price
   if (!instrument) return undefined;
   const rate = conversionRate(marginCurrency(instrument), account.currency, 'high', prices);
   if (rate === undefined) return undefined;
-  const { side, quantity, cost } = position;
-  return marginFor(instrument, { side, quantity, notional: cost }, account.leverage, rate, account.currency);
+  const { side, quantity } = position;
+  const notional = marginValueOf(position, instrument, prices);
+  if (notional === undefined) return undefined;
+  return marginFor(instrument, { side, quantity, notional }, account.leverage, rate, account.currency);
+}
+
+/** Of shares the last price counts, of all else the price at which the position was opened. */
+function marginValueOf(position: PositionTerms, instrument: Instrument, prices: Prices): bigint | undefined {
+  if (instrument.calculationMode !== 'exchange-stocks') return position.cost;
+  const quote = prices.quote(position.symbol);
+  return quote && notionalOf(instrument, position.quantity, closingPrice(position.side, quote));
 }
 
 /** The currency in which an instrument's margin arises, before conversion. */
