@@ -33,7 +33,7 @@ import { KillSwitchBoard } from '../actors/trading/kill-switch.ts';
 import type { KillSwitchesMessage } from '../actors/kill-switches.ts';
 import { listLatched } from '../transports/drivers/postgres-kill-switches.ts';
 import { listRiskLimits } from '../transports/drivers/postgres-risk-limits.ts';
-import { killSwitchesPath, riskActors } from './risk.ts';
+import { killSwitchesPath, resumeDeadMen, riskActors } from './risk.ts';
 import { openReplica } from './replica.ts';
 import { openShared } from './shared.ts';
 import { checkRights } from '../transports/drivers/roles-check.ts';
@@ -285,6 +285,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     }
     // Orders that were working when a switch was thrown are withdrawn, also where the node died on the way.
     system.find<KillSwitchesMessage>(killSwitchesPath)?.tell({ type: 'apply' });
+    await resumeDeadMen(stage, storage, registry);
     readiness.set('platform', 'ready');
   }
 

@@ -1,4 +1,5 @@
 /** What watches over the accounts of this node: kill switches and margins. */
+import { deadMen, type DeadManMessage } from '../actors/dead-man.ts';
 import { killSwitches, type KillSwitchesMessage } from '../actors/kill-switches.ts';
 import { marginWatch } from '../actors/margin-watch.ts';
 import { accountPath, type TradingAccountMessage } from '../actors/trading-account.ts';
@@ -6,14 +7,16 @@ import type { BoardedAccount } from '../actors/trading/account-board.ts';
 import type { LatchedSwitch } from '../actors/trading/kill-switch.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import type { AnyWorkerSpec } from '../runtime/spec.ts';
+import { listDeadMen, saveDeadMan } from '../transports/drivers/postgres-dead-man.ts';
 import { saveKillSwitch } from '../transports/drivers/postgres-kill-switches.ts';
 import { saveRiskLimits } from '../transports/drivers/postgres-risk-limits.ts';
-import type { KillSwitchDesk, Principal, RiskLimitDesk } from '../transports/services.ts';
+import type { DeadManDesk, KillSwitchDesk, Principal, RiskLimitDesk } from '../transports/services.ts';
 import { accountFacts, type Stage } from './stage.ts';
 import type { Registry } from './registry.ts';
 import type { Storage } from './storage.ts';
 
 export const killSwitchesPath = '/operations/kill-switches';
+const deadManPath = '/operations/dead-man';
 
 export function riskActors(stage: Stage, storage: Storage): readonly AnyWorkerSpec[] {
   const { system, limits, accounts } = stage;
@@ -28,6 +31,14 @@ export function riskActors(stage: Stage, storage: Storage): readonly AnyWorkerSp
       }),
     },
     {
+      ...{ id: 'dead-man', kind: 'dead-man' },
+      behavior: deadMen({
+        ref: ({ tenant, account }) => system.find<TradingAccountMessage>(accountPath(tenant, account)),
+        save: async (deadMan) => saveDeadMan(storage.database(), deadMan),
+        retryMs: limits.killSwitch.retryMs,
+      }),
+    },
+    {
       ...{ id: 'margin-watch', kind: 'margin-watch' },
       behavior: marginWatch({
         ...{ accounts, ref, ...limits.marginWatch },
@@ -36,6 +47,35 @@ export function riskActors(stage: Stage, storage: Storage): readonly AnyWorkerSp
       }),
     },
   ];
+}
+
+export function deadManDesk({ system, limits }: Stage, registry: Registry): DeadManDesk {
+  return {
+    async set(principal, account, timeoutMs) {
+      const entry = registry.findAccount(principal, account);
+      const ref = system.find<DeadManMessage>(deadManPath);
+      if (!entry || !ref) return undefined;
+      const { tenantId, tenant, accountId } = entry;
+      const deadMan = { tenantId, tenant, accountId, account, timeoutMs };
+      return ref.ask({ type: 'set', deadMan }, { timeoutMs: limits.ask.deadlineMs });
+    },
+  };
+}
+
+/** Those that were on when the platform ended. An account that is there no more needs none. */
+export async function resumeDeadMen({ system }: Stage, storage: Storage, registry: Registry): Promise<void> {
+  const kept = await listDeadMen(storage.database());
+  const all = kept.flatMap(({ tenantId, accountId, timeoutMs }) =>
+    registry
+      .tenants()
+      .filter((tenant) => tenant.tenantId === tenantId)
+      .flatMap(({ tenant, accounts }) =>
+        [...accounts.values()]
+          .filter((account) => account.accountId === accountId)
+          .map(({ account }) => ({ tenantId, tenant, accountId, account, timeoutMs })),
+      ),
+  );
+  system.find<DeadManMessage>(deadManPath)?.tell({ type: 'resume', all });
 }
 
 /** Bounds with the names of outside. A trader sees those of the own accounts. */

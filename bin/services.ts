@@ -21,7 +21,7 @@ import { withTimeout, type Database } from '../transports/drivers/postgres.ts';
 import type { PoolStats } from '../transports/drivers/pool-meter.ts';
 import type { Replica } from '../transports/drivers/postgres-replica.ts';
 import { databaseDesk } from './database-desk.ts';
-import { killSwitchDesk, riskLimitDesk } from './risk.ts';
+import { deadManDesk, killSwitchDesk, riskLimitDesk } from './risk.ts';
 import { CommandThrottle } from '../transports/throttle.ts';
 import type { Registry } from './registry.ts';
 import type { Shared } from './shared.ts';
@@ -166,6 +166,7 @@ export function createServices({
     },
     metrics,
     database: databaseDesk({ storage, replica, system, config, limits: limits.database }),
+    deadMan: deadManDesk(stage, registry),
     riskLimits: riskLimitDesk(stage, storage, registry),
     throttle: new CommandThrottle(clock, ({ tenantId, accountId }) =>
       stage.risk.limits({ tenantId, accountId, symbol: '' }),

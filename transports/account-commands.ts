@@ -1,7 +1,8 @@
 /** The one path from a gateway to an account, shared by REST and sockets: find it, ask it, and tell what it came to. */
 import type { Account, OrderState } from '../actors/trading/account.ts';
 import type { AccountCommand, AccountReply } from '../actors/trading/commands.ts';
-import type { BlockReason, OrderChange, OrderTerms } from '../actors/trading/events.ts';
+import type { BlockReason, CancelReason, OrderChange, OrderTerms } from '../actors/trading/events.ts';
+import { withdrawals } from '../actors/trading/cancel-all.ts';
 import type { TradingAccountMessage, TradingAccountRef } from '../actors/trading-account.ts';
 import { Retryable } from '../runtime/errors.ts';
 import type { DurableState } from '../runtime/event-sourced.ts';
@@ -104,6 +105,18 @@ export class AccountCommands {
     const { reply, duplicate } = answer.result;
     if (reply.type !== 'cancel') return unexpected(reply);
     return { ok: true, result: { orderId: reply.orderId, state: reply.state, duplicate } };
+  }
+
+  /** Withdraws all that works, and does not wait for it. @param requestId the same again has no second effect */
+  withdrawAll(
+    principal: Principal,
+    account: string,
+    request: { readonly requestId: string; readonly reason: CancelReason },
+  ): void {
+    const entry = this.#services.findAccount(principal, account);
+    const ref = entry && this.#refOf(entry);
+    for (const { command, control } of withdrawals(request.requestId, request.reason))
+      ref?.tell({ type: 'command', command, subjectId: principal.subjectId }, { control });
   }
 
   /** Lets go on what a limit has stopped. */

@@ -150,6 +150,18 @@ const id = z
 const channels = z.array(z.string().max(128)).min(1).max(1_000);
 const position = z.strictObject({ epoch: z.string().max(128), sequence: z.int().min(0) });
 
+/** A shorter one would fire on a pause of the network, a longer one is none. */
+const [leastDeadManMs, mostDeadManMs] = [1_000, 86_400_000];
+const deadManTimeoutMs = z
+  .int()
+  .min(0)
+  .max(mostDeadManMs)
+  .refine(
+    (value) => value === 0 || value >= leastDeadManMs,
+    `must be 0, or from ${leastDeadManMs} to ${mostDeadManMs}`,
+  );
+export const deadManBody = z.strictObject({ timeoutMs: deadManTimeoutMs });
+
 const frames = {
   authenticate: z.strictObject({ type: z.literal('authenticate'), id, token: z.string().max(512) }),
   subscribe: z.strictObject({
@@ -163,7 +175,10 @@ const frames = {
     ...{ type: z.literal('amend-order'), id, account: accountSlug, orderId: orderIdText },
     change: changeBody,
   }),
-  'dead-man': z.strictObject({ type: z.literal('dead-man'), id, account: accountSlug, timeoutMs: z.int().min(0) }),
+  'dead-man': z.strictObject({ type: z.literal('dead-man'), id, account: accountSlug, timeoutMs: deadManTimeoutMs }),
+  'cancel-on-disconnect': z.strictObject({
+    ...{ type: z.literal('cancel-on-disconnect'), id, account: accountSlug, enabled: z.boolean() },
+  }),
   acknowledge: z.strictObject({
     type: z.literal('acknowledge'),
     id,

@@ -6,6 +6,7 @@ import type { LatchedSwitch } from '../actors/trading/kill-switch.ts';
 import type { Signal } from '../actors/ai/signal.ts';
 import type { QuoteBoard } from '../actors/market/quote.ts';
 import type { TradingHours } from '../actors/trading/account.ts';
+import type { DeadManAnswer } from '../actors/dead-man.ts';
 import type { EffectiveLimit, LimitLayer } from '../actors/trading/limit-board.ts';
 import type { RiskLimits } from '../actors/trading/risk-limits.ts';
 import type { CommandThrottle } from './throttle.ts';
@@ -122,6 +123,12 @@ export interface RiskLimitDesk {
   ): Promise<LimitLayer | undefined>;
 }
 
+/** The dead man's switch of an account. */
+export interface DeadManDesk {
+  /** @param timeoutMs 0 switches it off. Undefined: the account is not there. */
+  set(principal: Principal, account: string, timeoutMs: number): Promise<DeadManAnswer | undefined>;
+}
+
 /** How the database is, as JSON that goes out as it is. All of it fails with a Retryable while the database is away. */
 export interface DatabaseDesk {
   overview(): Promise<object>;
@@ -214,6 +221,7 @@ export interface Services {
   readonly database: DatabaseDesk;
   readonly killSwitches: KillSwitchDesk;
   readonly riskLimits: RiskLimitDesk;
+  readonly deadMan: DeadManDesk;
   readonly throttle: Pick<CommandThrottle, 'take'>;
   audit(entry: {
     tenantId: number | undefined;

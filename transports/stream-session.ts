@@ -3,8 +3,9 @@ import { formatTime } from '../actors/trading/time.ts';
 import type { Timer } from '../runtime/clock.ts';
 import type { Authenticate } from './authenticate.ts';
 import { decodeFrame, idOf, type ClientFrame } from './codec.ts';
+import { setDeadMan } from './dead-man.ts';
 import { parseJson } from './json.ts';
-import { malformed, problemBody, problemOf, type Outcome, type Problem } from './problems.ts';
+import { malformed, problemBody, problemOf, refuse, type Outcome, type Problem } from './problems.ts';
 import { TokenBucket } from './rate-limit.ts';
 import type { Action, Principal, Services } from './services.ts';
 import { frameOf, problemFrame, replyFrame } from './stream-frames.ts';
@@ -26,7 +27,10 @@ export interface StreamLimits extends SlowLimits {
 }
 
 export interface SessionContext extends SubscriptionServices {
-  readonly services: Pick<Services, 'clock' | 'findAccount' | 'instruments' | 'quotes' | 'quoteEpoch' | 'log'>;
+  readonly services: Pick<
+    Services,
+    'clock' | 'deadMan' | 'findAccount' | 'instruments' | 'quotes' | 'quoteEpoch' | 'log'
+  >;
   readonly authenticate: Authenticate;
   readonly limits: StreamLimits;
   /** Counts what a client says it has received. */
@@ -62,6 +66,8 @@ export class StreamSession implements ConnectionHandler {
   #isClosed = false;
   #throttled = { sinceMs: -Infinity, lastMs: -Infinity };
   #protocolErrorsMs: number[] = [];
+  /** Accounts whose orders are withdrawn when this connection ends, and who has asked for it. */
+  readonly #canceledOnClose = new Map<string, Principal>();
 
   /** @param token of the handshake's Authorization header */
   constructor(
@@ -144,6 +150,11 @@ export class StreamSession implements ConnectionHandler {
     this.#authenticateTimer.cancel();
     this.#subscriptions.clear();
     this.#context.hub.close(this.#outlet);
+    if (!this.#isDraining) {
+      const requestId = `disconnected:${newTraceId()}`;
+      for (const [account, principal] of this.#canceledOnClose)
+        this.#context.commands.withdrawAll(principal, account, { requestId, reason: 'disconnected' });
+    }
     this.#onClosed();
   }
 
@@ -190,11 +201,27 @@ export class StreamSession implements ConnectionHandler {
           return this.#context.commands.amend(principal, frame.account, amend, traceId);
         });
       case 'dead-man':
-        return this.#refuse(id, { code: 'NOT_IMPLEMENTED', detail: `${frame.type} is not available in this version` });
+        return this.#command(id, 'orders:cancel', (principal) =>
+          setDeadMan(this.#context.services, principal, frame.account, frame.timeoutMs),
+        );
+      case 'cancel-on-disconnect':
+        return this.#command(id, 'orders:cancel', async (principal) => this.#cancelOnClose(principal, frame));
       case 'acknowledge':
         this.#context.onAcknowledge();
         return this.#reply(id, {});
     }
+  }
+
+  /** Said of the connection: whatever ends it, but for a restart of ours, takes what works on the account with it. */
+  #cancelOnClose(
+    principal: Principal,
+    { account, enabled }: { readonly account: string; readonly enabled: boolean },
+  ): Outcome<object> {
+    if (!this.#context.services.findAccount(principal, account))
+      return refuse({ code: 'NOT_FOUND', detail: `there is no account ${account}` });
+    if (enabled) this.#canceledOnClose.set(account, principal);
+    else this.#canceledOnClose.delete(account);
+    return { ok: true, result: { account, enabled } };
   }
 
   /** The order is in its account's mailbox when this returns; the reply follows when it is durable. */

@@ -2,8 +2,22 @@
 import type { Account, Decision, Facts } from './account.ts';
 import { closingOrder } from './closing.ts';
 import type { CancelAll } from './commands.ts';
-import type { AccountEvent } from './events.ts';
+import type { AccountEvent, CancelReason } from './events.ts';
 import { cancelRequest, isClosing } from './order-requests.ts';
+
+/**
+ * To withdraw all that works: a command that goes past every queue, and one behind what is in the mailbox already, so that an order that
+ * was sent before and is not decided yet is withdrawn, too.
+ */
+export function withdrawals(
+  requestId: string,
+  reason: CancelReason,
+): readonly { command: CancelAll; control: boolean }[] {
+  return [
+    { command: { type: 'cancel-all', requestId, reason }, control: true },
+    { command: { type: 'cancel-all', requestId: `${requestId}:again`, reason }, control: false },
+  ];
+}
 
 /** What closes a position already stays: it is on its way to what flattening wants. */
 export function cancelAll(account: Account, command: CancelAll, facts: Facts): Decision {

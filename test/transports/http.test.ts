@@ -342,6 +342,24 @@ describe('wrong input', () => {
     expect(await send('t-2')).toMatchObject({ status: 201, json: { duplicate: false } });
   });
 
+  test("a dead man's switch is set by those who may withdraw orders", async () => {
+    const { url, keys, call } = await trading();
+    const path = '/api/v1/accounts/demo-1/dead-man';
+    const put = (body: object) => call(path, { method: 'PUT', body });
+    expect(await put({ timeoutMs: 30_000 })).toMatchObject({
+      status: 200,
+      json: { account: 'demo-1', timeoutMs: 30_000 },
+    });
+    expect(await put({ timeoutMs: 0 })).toMatchObject({ status: 200, json: { account: 'demo-1', timeoutMs: 0 } });
+    expect((await put({ timeoutMs: 66_666 })).status).toBe(503);
+    for (const timeoutMs of [-1, 1, 999, 1.5, 86_400_001, '5000', null])
+      expect((await put({ timeoutMs })).status).toBe(400);
+    expect((await callerOf(url, keys.ops)(path, { method: 'PUT', body: { timeoutMs: 0 } })).status).toBe(403);
+    expect((await call('/api/v1/accounts/other-1/dead-man', { method: 'PUT', body: { timeoutMs: 0 } })).status).toBe(
+      404,
+    );
+  });
+
   test('a body of more than 64 KiB is 413', async () => {
     const { call } = await trading();
     const { status, json } = await call(orders, { method: 'POST', body: `"${'x'.repeat(65_535)}"` });

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { formatTime } from '../../actors/trading/time.ts';
 import { apiGateway } from '../../transports/gateways/api.ts';
 import { dataBridgeGateway } from '../../transports/gateways/data-bridge.ts';
 import { AskTimeout, MailboxFull, Retryable } from '../../runtime/errors.ts';
@@ -354,7 +355,12 @@ test('an order is withdrawn by its id, and one that does not exist is not found'
 
 test.each([
   [{ type: 'amend-order', account: 'other-1', orderId: 'o-1-1', change: { quantity: '1' } }, 'NOT_FOUND'],
-  [{ type: 'dead-man', account: 'demo-1', timeoutMs: 1_000 }, 'NOT_IMPLEMENTED'],
+  [{ type: 'dead-man', account: 'other-1', timeoutMs: 1_000 }, 'NOT_FOUND'],
+  [{ type: 'dead-man', account: 'demo-1', timeoutMs: 66_666 }, 'NOT_READY'],
+  [{ type: 'dead-man', account: 'demo-1', timeoutMs: 999 }, 'VALIDATION_FAILED'],
+  [{ type: 'dead-man', account: 'demo-1', timeoutMs: 86_400_001 }, 'VALIDATION_FAILED'],
+  [{ type: 'cancel-on-disconnect', account: 'other-1', enabled: true }, 'NOT_FOUND'],
+  [{ type: 'cancel-on-disconnect', account: 'demo-1' }, 'VALIDATION_FAILED'],
   [{ type: 'submit-order', account: 'other-1', order: marketOrder('a') }, 'NOT_FOUND'],
   [{ type: 'cancel-order', account: 'other-1', orderId: 'o-1-1' }, 'NOT_FOUND'],
   [{ type: 'subscribe', channels: ['orders:other-1'] }, 'NOT_FOUND'],
@@ -365,6 +371,45 @@ test.each([
   const client = await StreamClient.authenticated(port, keys.trader);
   expect(await client.ask(message)).toMatchObject({ ok: false, problem: { code } });
   for (const account of Object.values(accounts)) expect(account.commands).toEqual([]);
+});
+
+test("a dead man's switch tells when it rings, and is switched off with 0", async () => {
+  const { port, keys, clock } = await bridge();
+  const client = await StreamClient.authenticated(port, keys.trader);
+  const set = (timeoutMs: number) => client.ask({ type: 'dead-man', account: 'demo-1', timeoutMs });
+  const expiresAt = formatTime(clock.wallMicros() + 30_000_000);
+  expect((await set(30_000)).result).toEqual({ account: 'demo-1', timeoutMs: 30_000, expiresAt });
+  expect((await set(0)).result).toEqual({ account: 'demo-1', timeoutMs: 0 });
+});
+
+test('orders are withdrawn when a connection ends that has asked for it, behind those that are on their way', async () => {
+  const { port, keys, quote, accounts } = await bridge();
+  quote();
+  const client = await StreamClient.authenticated(port, keys.trader);
+  const enable = (enabled: boolean) => client.ask({ type: 'cancel-on-disconnect', account: 'demo-1', enabled });
+  expect((await enable(true)).result).toEqual({ account: 'demo-1', enabled: true });
+  client.send({ type: 'submit-order', id: 'x', account: 'demo-1', order: marketOrder('last') });
+  client.ws.close();
+  await vi.waitFor(() => expect(accounts['demo-1']!.commands).toHaveLength(3));
+  expect(accounts['demo-1']!.commands).toMatchObject([
+    { type: 'submit-order' },
+    ...[{}, {}].map(() => ({ type: 'cancel-all', reason: 'disconnected' })),
+  ]);
+});
+
+test('a connection that takes it back, or never asked, withdraws nothing', async () => {
+  const { port, keys, accounts } = await bridge();
+  const client = await StreamClient.authenticated(port, keys.trader);
+  await client.ask({ type: 'cancel-on-disconnect', account: 'demo-1', enabled: true });
+  await client.ask({ type: 'cancel-on-disconnect', account: 'demo-1', enabled: false });
+  const other = await StreamClient.authenticated(port, keys.trader);
+  for (const one of [client, other]) {
+    one.ws.close();
+    await one.closed;
+  }
+  // Another connection is served behind the end of these.
+  await (await StreamClient.authenticated(port, keys.trader)).ask({ type: 'ping' });
+  expect(accounts['demo-1']!.commands).toEqual([]);
 });
 
 test('an order is changed while it works', async () => {

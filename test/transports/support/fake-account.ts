@@ -62,7 +62,8 @@ export class FakeAccount implements ActorRef<TradingAccountMessage> {
     });
   }
 
-  tell(): TellResult {
+  tell(message: TradingAccountMessage): TellResult {
+    void this.#answer(message);
     return 'queued';
   }
 

@@ -189,6 +189,15 @@ export function fixture(
         return layer;
       },
     },
+    deadMan: {
+      set: async (principal, account, timeoutMs) => {
+        if (!services.findAccount(principal, account)) return undefined;
+        if (timeoutMs === 0) return { type: 'off' };
+        return timeoutMs === 66_666
+          ? { type: 'unavailable' }
+          : { type: 'on', expiresMicros: clock.wallMicros() + timeoutMs * 1_000 };
+      },
+    },
     throttle: new CommandThrottle(clock, () => change.throttle ?? {}),
     audit: () => {},
   };

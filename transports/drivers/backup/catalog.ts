@@ -12,7 +12,7 @@ export const tenantRows: Readonly<Record<string, (tenantId: number) => string>> 
 };
 
 /** Tables of `platform` that name tenants and are the platform's own all the same. */
-export const platformOnly: readonly string[] = ['audit', 'kill_switch', 'risk_limits'];
+export const platformOnly: readonly string[] = ['audit', 'kill_switch', 'risk_limits', 'dead_man'];
 
 export interface Table extends SavedTable {
   /** SQL that gives the rows the same order on every server. */

@@ -1,9 +1,20 @@
 /** Accounts as their actors see them, and their history. */
 import { accountView, positionView } from '../../../actors/trading/view.ts';
+import { deadManBody } from '../../codec.ts';
+import { setDeadMan } from '../../dead-man.ts';
 import type { App } from '../../http.ts';
 import type { AccountEntry } from '../../services.ts';
 import type { GatewayContext } from '../gateway.ts';
-import { accountParams, callerOf, findAccount, pageOf, pageQuery, sendHistory, sendNotFound } from './shared.ts';
+import {
+  accountParams,
+  callerOf,
+  findAccount,
+  pageOf,
+  pageQuery,
+  sendHistory,
+  sendNotFound,
+  sendOutcome,
+} from './shared.ts';
 
 export function accountRoutes(app: App, context: GatewayContext): void {
   const { services, commands } = context;
@@ -41,6 +52,23 @@ export function accountRoutes(app: App, context: GatewayContext): void {
       if (!entry) return sendNotFound(reply, `account ${request.params.account}`);
       const { state } = await commands.read(entry);
       return { items: [...state.positions.values()].map((position) => positionView(position, state.currency, prices)) };
+    },
+  );
+
+  app.put(
+    '/api/v1/accounts/:account/dead-man',
+    {
+      config: { action: 'orders:cancel' },
+      schema: {
+        tags,
+        summary: 'Withdraw all orders unless this is sent again in time',
+        params: accountParams,
+        body: deadManBody,
+      },
+    },
+    async (request, reply) => {
+      const { account } = request.params;
+      return sendOutcome(reply, await setDeadMan(services, callerOf(request), account, request.body.timeoutMs));
     },
   );
 
