@@ -89,9 +89,10 @@ function pricesOf(given: Prices): { [Name in (typeof priceNames)[number]]?: bigi
   return prices;
 }
 
-/** To the millisecond: nobody means more by a date to end at. */
-function microsOf(text: string): number {
-  return Date.parse(text) * 1000;
+/** @param text RFC 3339 in UTC; digits behind a microsecond are cut off */
+export function microsOf(text: string): number {
+  const [, fraction = ''] = /\.([0-9]+)Z$/.exec(text) ?? [];
+  return Math.floor(Date.parse(text) / 1_000) * 1e6 + Number(fraction.slice(0, 6).padEnd(6, '0'));
 }
 
 const changeShape = z.strictObject({

@@ -70,13 +70,19 @@ export interface HistoryQuery {
   readonly throughSeq: number;
 }
 
+/** When it was booked: from, and up to without; microseconds since the epoch. */
+export interface TimeRange {
+  readonly fromMicros?: number;
+  readonly toMicros?: number;
+}
+
 /** Rows of the read models, as JSON that goes out as it is: decimal text, RFC 3339 times. */
 export interface History {
   orders(account: AccountEntry, query: HistoryQuery & { readonly state?: string }): Promise<Page<object>>;
   /** With its full event history. */
   order(account: AccountEntry, orderId: string, throughSeq: number): Promise<object | undefined>;
-  fills(account: AccountEntry, query: HistoryQuery): Promise<Page<object>>;
-  ledger(account: AccountEntry, query: HistoryQuery): Promise<Page<object>>;
+  fills(account: AccountEntry, query: HistoryQuery & TimeRange): Promise<Page<object>>;
+  ledger(account: AccountEntry, query: HistoryQuery & TimeRange): Promise<Page<object>>;
   /** Waits until the read models hold the account's journal up to `seq`; false after the time that the limits give. */
   caughtUp(account: AccountEntry, seq: number): Promise<boolean>;
 }

@@ -2,6 +2,7 @@ import { stripTypeScriptTypes } from 'node:module';
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../runtime/errors.ts';
+import { DatabaseUnavailable } from '../../transports/drivers/postgres.ts';
 import { newApiKey } from '../../transports/api-key.ts';
 import { aiGateway } from '../../transports/gateways/ai.ts';
 import { analyticsGateway } from '../../transports/gateways/analytics.ts';
@@ -358,6 +359,57 @@ describe('wrong input', () => {
     expect((await call('/api/v1/accounts/other-1/dead-man', { method: 'PUT', body: { timeoutMs: 0 } })).status).toBe(
       404,
     );
+  });
+
+  test('fills and the ledger go out as CSV, page by page, within the times that are asked for', async () => {
+    const { url, keys, call, services } = await trading();
+    const asked: object[] = [];
+    const fill = (n: number) => ({
+      time: `t-${n}`,
+      symbol: 'EURUSD',
+      side: 'buy',
+      quantity: '0.10',
+      price: '1.08',
+      fillId: `f,"${n}`,
+    });
+    services.history.fills = async (_account, { cursor, limit: pageRows, fromMicros, toMicros }) => {
+      asked.push({ cursor, pageRows, fromMicros, toMicros });
+      const page = Number(cursor ?? 0);
+      return { items: [fill(page)], ...(page < 2 ? { nextCursor: String(page + 1) } : {}) };
+    };
+    const path =
+      '/api/v1/accounts/demo-1/fills?format=csv&from=1970-01-01T00:00:01Z&to=1970-01-01T00:00:02.000003Z&limit=7';
+    const answer = await call(path);
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([
+      200,
+      'text/csv; charset=utf-8; header=present',
+    ]);
+    expect(answer.headers.get('content-disposition')).toBe('attachment; filename="demo-1-fills.csv"');
+    expect(answer.text.split('\r\n')).toEqual([
+      'time,brokerTime,symbol,side,quantity,price,orderId,fillId',
+      ...[0, 1, 2].map((n) => `t-${n},,EURUSD,buy,0.10,1.08,,"f,""${n}"`),
+      '',
+    ]);
+    expect(asked).toEqual(
+      [undefined, '1', '2'].map((cursor) => ({ cursor, pageRows: 500, fromMicros: 1_000_000, toMicros: 2_000_003 })),
+    );
+    const ledger = await call('/api/v1/accounts/demo-1/ledger?format=csv');
+    expect(ledger.text).toMatch(/^time,reason,amount,balance,currency,/);
+    const stranger = callerOf(url, keys.stranger);
+    expect((await stranger('/api/v1/accounts/demo-1/fills?format=csv')).status).toBe(404);
+    for (const wrong of ['format=xml', 'from=yesterday', 'to=2026-13-01T00:00:00Z', 'from=2026-01-01'])
+      expect((await call(`/api/v1/accounts/demo-1/fills?${wrong}`)).status).toBe(400);
+    services.history.fills = () => Promise.reject(new DatabaseUnavailable(new Error('gone')));
+    expect(await call(path)).toMatchObject({ status: 503, json: { code: 'NOT_READY' } });
+  });
+
+  test('a CSV whose later page cannot be read ends in an error, not as if it were whole', async () => {
+    const { call, services } = await trading();
+    services.history.fills = async (_account, { cursor }) => {
+      if (cursor) throw new DatabaseUnavailable(new Error('gone'));
+      return { items: [{ fillId: 'f-1' }], nextCursor: 'next' };
+    };
+    await expect(call('/api/v1/accounts/demo-1/fills?format=csv')).rejects.toThrow();
   });
 
   test('a body of more than 64 KiB is 413', async () => {

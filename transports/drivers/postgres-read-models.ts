@@ -21,6 +21,12 @@ export interface PageQuery extends AccountIds {
   readonly cursor?: string;
 }
 
+/** When it was booked: from, and up to without; microseconds since the epoch. */
+export interface TimeRange {
+  readonly fromMicros?: number;
+  readonly toMicros?: number;
+}
+
 /** Says how many zeros an instrument's prices and quantities end in; without it there are none. */
 export type FindInstrument = (symbol: string) => Instrument | undefined;
 
@@ -82,7 +88,7 @@ export async function getOrder(
 /** @throws InvalidCursor, DatabaseUnavailable */
 export async function listFills(
   database: Database,
-  query: PageQuery,
+  query: PageQuery & TimeRange,
   find: FindInstrument = () => undefined,
 ): Promise<Page> {
   const columns = `fill_id, order_id, symbol, side, ${amount('quantity')}, ${amount('price')}, ${micros('at')}, ${micros('broker_at')}`;
@@ -101,7 +107,7 @@ export async function listFills(
 }
 
 /** Changes of the balance. @throws InvalidCursor, DatabaseUnavailable */
-export async function listLedger(database: Database, query: PageQuery): Promise<Page> {
+export async function listLedger(database: Database, query: PageQuery & TimeRange): Promise<Page> {
   const columns = `reason, ${amount('amount')}, ${amount('balance')}, currency, order_id, fill_id, position_id, ${amount('quote_amount')},
     ${amount('conversion_rate')}, ${micros('at')}`;
   const rows = await rowsBySeq<LedgerRow>(database, query, 'ledger', columns);
@@ -234,17 +240,22 @@ function micros(column: string): string {
 
 async function rowsBySeq<Row extends BySeq>(
   database: Database,
-  query: PageQuery,
+  query: PageQuery & TimeRange,
   table: string,
   columns: string,
 ): Promise<readonly Row[]> {
   const before = readCursor(query.cursor, 's');
+  const moment = (parameter: string) => `timestamptz 'epoch' + ${parameter}::bigint * interval '1 microsecond'`;
   const { rows } = await readAs<Row>(
     database,
     query.tenantId,
     `select seq, ordinal, ${columns} from ${tenantSchema(query.tenantId)}.${table}
-     where account_id = $1 and (seq, ordinal) < ($2, $3) order by seq desc, ordinal desc limit $4`,
-    [query.accountId, before[0] ?? lastNumber, before[1] ?? 0, query.limit + 1],
+     where account_id = $1 and (seq, ordinal) < ($2, $3) and ($5::bigint is null or at >= ${moment('$5')})
+       and ($6::bigint is null or at < ${moment('$6')}) order by seq desc, ordinal desc limit $4`,
+    [
+      ...[query.accountId, before[0] ?? lastNumber, before[1] ?? 0, query.limit + 1],
+      ...[query.fromMicros ?? null, query.toMicros ?? null],
+    ],
   );
   return rows;
 }

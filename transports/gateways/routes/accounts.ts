@@ -1,9 +1,13 @@
 /** Accounts as their actors see them, and their history. */
+import { z } from 'zod';
 import { accountView, positionView } from '../../../actors/trading/view.ts';
-import { deadManBody } from '../../codec.ts';
+import { whenCaughtUp } from '../../account-commands.ts';
+import { deadManBody, microsOf } from '../../codec.ts';
+import { sendCsv } from '../../csv.ts';
+import { sendProblem } from '../../http-errors.ts';
 import { setDeadMan } from '../../dead-man.ts';
 import type { App } from '../../http.ts';
-import type { AccountEntry } from '../../services.ts';
+import type { AccountEntry, History } from '../../services.ts';
 import type { GatewayContext } from '../gateway.ts';
 import {
   accountParams,
@@ -24,7 +28,6 @@ export function accountRoutes(app: App, context: GatewayContext): void {
   };
   const tags = ['accounts'];
   const config = { action: 'accounts:read' } as const;
-  const history = { params: accountParams, querystring: pageQuery };
 
   async function viewOf(entry: AccountEntry): Promise<object> {
     const { state } = await commands.read(entry);
@@ -72,21 +75,56 @@ export function accountRoutes(app: App, context: GatewayContext): void {
     },
   );
 
-  app.get(
-    '/api/v1/accounts/:account/fills',
-    { config, schema: { tags, summary: 'Fills, newest first', ...history } },
-    (request, reply) =>
-      sendHistory(context, request, reply, (entry, throughSeq) =>
-        services.history.fills(entry, { ...pageOf(request.query), throughSeq }),
-      ),
-  );
+  list('fills', 'Fills, newest first', fillColumns);
+  list('ledger', 'Changes of the balance, newest first', ledgerColumns);
 
-  app.get(
-    '/api/v1/accounts/:account/ledger',
-    { config, schema: { tags, summary: 'Changes of the balance, newest first', ...history } },
-    (request, reply) =>
-      sendHistory(context, request, reply, (entry, throughSeq) =>
-        services.history.ledger(entry, { ...pageOf(request.query), throughSeq }),
-      ),
-  );
+  /** As JSON in pages, or all of it as CSV. */
+  function list(name: 'fills' | 'ledger', summary: string, columns: readonly string[]): void {
+    const read: History['fills'] = (entry, query) => services.history[name](entry, query);
+    app.get(
+      `/api/v1/accounts/:account/${name}`,
+      { config, schema: { tags, summary, params: accountParams, querystring: historyQuery } },
+      async (request, reply) => {
+        const { format, from, to, ...page } = request.query;
+        const range = {
+          ...(from === undefined ? {} : { fromMicros: microsOf(from) }),
+          ...(to === undefined ? {} : { toMicros: microsOf(to) }),
+        };
+        const { account } = request.params;
+        if (format === 'json')
+          return sendHistory(context, request, reply, (entry, throughSeq) =>
+            read(entry, { ...pageOf(page), ...range, throughSeq }),
+          );
+        const entry = findAccount(services, request, account);
+        if (!entry) return sendNotFound(reply, `account ${account}`);
+        const outcome = await whenCaughtUp(services, commands, entry, async (throughSeq) => throughSeq);
+        if (!outcome.ok) return sendProblem(reply, outcome.problem);
+        return sendCsv(reply, `${account}-${name}`, columns, (cursor) =>
+          read(entry, { ...pageOf({ limit: csvPageRows, cursor }), ...range, throughSeq: outcome.result }),
+        );
+      },
+    );
+  }
 }
+
+const csvPageRows = 500;
+const fillColumns = ['time', 'brokerTime', 'symbol', 'side', 'quantity', 'price', 'orderId', 'fillId'] as const;
+const ledgerColumns = [
+  ...[
+    'time',
+    'reason',
+    'amount',
+    'balance',
+    'currency',
+    'orderId',
+    'fillId',
+    'positionId',
+    'quoteAmount',
+    'conversionRate',
+  ],
+] as const;
+const historyQuery = pageQuery.extend({
+  format: z.enum(['json', 'csv']).default('json').describe('csv: all of it at once, whatever limit and cursor say.'),
+  from: z.iso.datetime().optional().describe('Booked then or later.'),
+  to: z.iso.datetime().optional().describe('Booked before then.'),
+});
