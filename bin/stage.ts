@@ -12,6 +12,7 @@ import { pricePath, priceStream, type PriceStreamMessage, type PriceStreamSpec }
 import { tenant as tenantActor, type RegisteredAccount, type Tenant } from '../actors/tenant.ts';
 import { accountPath, tradingAccount, type TradingAccountMessage } from '../actors/trading-account.ts';
 import type { Facts, TradingDays, TradingHours, TradingSubject } from '../actors/trading/account.ts';
+import type { Broker } from '../actors/trading/broker.ts';
 import type { AccountBoard } from '../actors/trading/account-board.ts';
 import type { AccountReply } from '../actors/trading/commands.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
@@ -29,7 +30,6 @@ import type { ActorSystem } from '../runtime/system.ts';
 import { marketData } from '../supervisors/market-data.ts';
 import { tenantSubtree } from '../supervisors/tenant.ts';
 import { trading } from '../supervisors/trading.ts';
-import type { PaperBroker } from '../transports/drivers/paper-broker.ts';
 
 export interface Stage {
   readonly system: ActorSystem;
@@ -41,7 +41,7 @@ export interface Stage {
   readonly journal: Journal;
   /** Absent: accounts read all of their journal at a start, and so never rest. */
   readonly snapshots?: SnapshotStore;
-  readonly broker: PaperBroker;
+  readonly broker: Broker;
   /** The epoch under which this node owns a slot. */
   epochOf(slot: number): number | undefined;
   /** See EventSourcedSpec.lookUpCommand. */

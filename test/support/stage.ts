@@ -11,6 +11,7 @@ import { accountPath, type AccountCommandResult, type TradingAccountMessage } fr
 import type { Account } from '../../actors/trading/account.ts';
 import { AccountBoard } from '../../actors/trading/account-board.ts';
 import { decodePayload } from '../../actors/trading/codec.ts';
+import type { Broker } from '../../actors/trading/broker.ts';
 import { LimitBoard } from '../../actors/trading/limit-board.ts';
 import { KillSwitchBoard } from '../../actors/trading/kill-switch.ts';
 import type { AccountCommand } from '../../actors/trading/commands.ts';
@@ -19,6 +20,7 @@ import type { PlatformTopics } from '../../actors/trading/topics.ts';
 import { journalWriterSpec, marketSubtree, tenantChildren, type Stage } from '../../bin/stage.ts';
 import { limits, type Limits, riskLimits } from '../../config/limits.ts';
 import type { Log } from '../../runtime/actor.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { EventBus } from '../../runtime/event-bus.ts';
 import type { EntityKey, JournalRow } from '../../runtime/journal.ts';
 import type { ActorRef } from '../../runtime/ref.ts';
@@ -57,6 +59,8 @@ export interface StageRig {
 
 export interface StageOptions {
   readonly provider?: AiProvider;
+  /** In place of the paper broker. */
+  readonly broker?: (clock: Clock) => Broker;
   readonly limits?: Partial<Limits>;
   readonly aiMayOrder?: boolean;
   /** Called before a decision is kept. */
@@ -76,8 +80,9 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
   const instruments = new Map([[eurusd.symbol, eurusd]]);
   const test = await startTestSystem([], options.log);
   const { system, clock } = test;
-  const broker = createPaperBroker({ clock, quotes, instrument: (symbol) => instruments.get(symbol) });
-  bus.subscribe('quotes', (quote) => broker.onQuote(quote));
+  const paper = createPaperBroker({ clock, quotes, instrument: (symbol) => instruments.get(symbol) });
+  bus.subscribe('quotes', (quote) => paper.onQuote(quote));
+  const broker = options.broker?.(clock) ?? paper;
   const commits: AccountCommit[] = [];
   bus.subscribe('commits', (commit) => void commits.push(commit));
 
