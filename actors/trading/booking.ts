@@ -46,6 +46,6 @@ export function bookQuoteAmount(
       : convertHalfEven(quoteAmount, rate, currency);
   return {
     ...{ type: 'balance-changed', timeMicros: facts.nowMicros, reason, amount, balance: before + amount, currency },
-    ...{ ...names, quoteAmount, conversionRate: rate },
+    ...{ ...names, quoteAmount, quoteCurrency: from, conversionRate: rate },
   };
 }

@@ -151,6 +151,7 @@ function encodeBalance(event: Extract<AccountEvent, { type: 'balance-changed' }>
   if (fillId !== undefined) fields += `,"fillId":${quoted(fillId)}`;
   if (event.positionId !== undefined) fields += `,"positionId":${quoted(event.positionId)}`;
   if (quoteAmount !== undefined) fields += `,"quoteAmount":"${formatScaled(quoteAmount, COST_SCALE)}"`;
+  if (event.quoteCurrency !== undefined) fields += `,"quoteCurrency":${quoted(event.quoteCurrency)}`;
   if (conversionRate !== undefined) fields += `,"conversionRate":"${formatScaled(conversionRate, RATE_SCALE)}"`;
   return fields;
 }
@@ -316,6 +317,7 @@ function decodeBalance(json: Json): Omit<Extract<AccountEvent, { type: 'balance-
     ...(json['fillId'] === undefined ? {} : { fillId: text(json, 'fillId') }),
     ...(json['positionId'] === undefined ? {} : { positionId: text(json, 'positionId') }),
     ...(json['quoteAmount'] === undefined ? {} : { quoteAmount: scaled(json, 'quoteAmount', COST_SCALE) }),
+    ...(json['quoteCurrency'] === undefined ? {} : { quoteCurrency: text(json, 'quoteCurrency') }),
     ...(json['conversionRate'] === undefined ? {} : { conversionRate: scaled(json, 'conversionRate', RATE_SCALE) }),
   };
 }

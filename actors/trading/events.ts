@@ -214,6 +214,8 @@ export type AccountLifeEvent = Timed &
         readonly positionId?: string;
         /** The amount in quote currency before conversion (scaled by 10^18), and the rate used (quote → account, scaled by 10^18). */
         readonly quoteAmount?: bigint;
+        /** Of `quoteAmount`. */
+        readonly quoteCurrency?: string;
         readonly conversionRate?: bigint;
       }
     | {

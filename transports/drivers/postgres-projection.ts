@@ -131,11 +131,12 @@ from json_to_recordset($1) as r (account_id bigint, seq bigint, ordinal int, fil
 
 const insertLedger = (schema: string): string => `
 insert into ${schema}.ledger (account_id, seq, ordinal, reason, amount, balance, currency, order_id, fill_id, position_id, quote_amount,
-  conversion_rate, at)
+  quote_currency, conversion_rate, at)
 select r.account_id, r.seq, r.ordinal, r.reason, r.amount, r.balance, r.currency, r.order_id, r.fill_id, r.position_id, r.quote_amount,
-  r.conversion_rate, ${moment('at')}
+  r.quote_currency, r.conversion_rate, ${moment('at')}
 from json_to_recordset($1) as r (account_id bigint, seq bigint, ordinal int, reason text, amount numeric, balance numeric, currency text,
-  order_id text, fill_id text, position_id text, quote_amount numeric, conversion_rate numeric, at bigint)`;
+  order_id text, fill_id text, position_id text, quote_amount numeric, quote_currency text,
+  conversion_rate numeric, at bigint)`;
 
 const putPositions = (schema: string): string => `
 insert into ${schema}.position (account_id, position_id, symbol, side, state, quantity, cost, average_price, updated_at, seq)

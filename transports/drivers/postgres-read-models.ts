@@ -1,7 +1,16 @@
 /** Reads of the tenants' read models, as the API shows them: decimal text, RFC 3339 times, newest first. */
 import type { AccountReply } from '../../actors/trading/commands.ts';
 import { formatPrice, formatQuantity, type Instrument } from '../../actors/trading/instrument.ts';
-import { formatMoney, MONEY_SCALE, parseScaled, PRICE_SCALE, QUANTITY_SCALE } from '../../actors/trading/money.ts';
+import { postingsOf, type BalanceChange } from '../../actors/trading/ledger.ts';
+import {
+  COST_SCALE,
+  formatMoney,
+  formatScaled,
+  MONEY_SCALE,
+  parseScaled,
+  PRICE_SCALE,
+  QUANTITY_SCALE,
+} from '../../actors/trading/money.ts';
 import { formatTime } from '../../actors/trading/time.ts';
 import type { EntityKey } from '../../runtime/journal.ts';
 import { tenantSchema } from './migration-files.ts';
@@ -109,7 +118,7 @@ export async function listFills(
 /** Changes of the balance. @throws InvalidCursor, DatabaseUnavailable */
 export async function listLedger(database: Database, query: PageQuery & TimeRange): Promise<Page> {
   const columns = `reason, ${amount('amount')}, ${amount('balance')}, currency, order_id, fill_id, position_id, ${amount('quote_amount')},
-    ${amount('conversion_rate')}, ${micros('at')}`;
+    quote_currency, ${amount('conversion_rate')}, ${micros('at')}`;
   const rows = await rowsBySeq<LedgerRow>(database, query, 'ledger', columns);
   const json = (row: LedgerRow): object => ({
     reason: row.reason,
@@ -121,11 +130,23 @@ export async function listLedger(database: Database, query: PageQuery & TimeRang
       fillId: row.fill_id,
       positionId: row.position_id,
       quoteAmount: row.quote_amount,
+      quoteCurrency: row.quote_currency,
       conversionRate: row.conversion_rate,
     }),
+    postings: postingsOf(changeOf(row)).map((posting) => ({
+      ...{ account: posting.account, currency: posting.currency, amount: formatScaled(posting.amount, COST_SCALE) },
+    })),
     time: formatTime(row.at),
   });
   return pageOf(rows, query.limit, json, (row) => ['s', row.seq, row.ordinal]);
+}
+
+function changeOf({ reason, amount: booked, currency, quote_amount, quote_currency }: LedgerRow): BalanceChange {
+  return {
+    ...{ reason: reason as BalanceChange['reason'], amount: parseScaled(booked, MONEY_SCALE)!, currency },
+    ...(quote_amount === null ? {} : { quoteAmount: parseScaled(quote_amount, COST_SCALE)! }),
+    ...(quote_currency === null ? {} : { quoteCurrency: quote_currency }),
+  };
 }
 
 /** What became of a command, however long ago; undefined where the read models hold none with this id. */
@@ -221,6 +242,7 @@ interface LedgerRow extends BySeq {
   readonly fill_id: string | null;
   readonly position_id: string | null;
   readonly quote_amount: string | null;
+  readonly quote_currency: string | null;
   readonly conversion_rate: string | null;
 }
 

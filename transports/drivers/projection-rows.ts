@@ -308,6 +308,7 @@ function ledgerRow(event: Extract<AccountEvent, { type: 'balance-changed' }>): o
     fill_id: event.fillId ?? null,
     position_id: event.positionId ?? null,
     quote_amount: event.quoteAmount === undefined ? null : formatScaled(event.quoteAmount, COST_SCALE),
+    quote_currency: event.quoteCurrency ?? null,
     conversion_rate: event.conversionRate === undefined ? null : formatScaled(event.conversionRate, RATE_SCALE),
   };
 }

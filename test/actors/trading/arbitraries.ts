@@ -123,9 +123,10 @@ const events: { [Type in AccountEvent['type']]: fc.Arbitrary<EventOf<Type>> } = 
       fillId: anyText,
       positionId: anyText,
       quoteAmount: signed,
+      quoteCurrency: fc.constantFrom('USD', 'EUR', 'JPY'),
       conversionRate: unsigned,
     },
-    ['orderId', 'fillId', 'positionId', 'quoteAmount', 'conversionRate'],
+    ['orderId', 'fillId', 'positionId', 'quoteAmount', 'quoteCurrency', 'conversionRate'],
   ),
   'order-submitted': record<EventOf<'order-submitted'>>(
     { type: fc.constant('order-submitted'), ...named, ...terms, ...orderMargin },

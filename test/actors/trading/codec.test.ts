@@ -83,7 +83,7 @@ describe('on the wire', () => {
       `{"type":"order-submitted","orderId":"o-1-6","symbol":"EURUSD","clientOrderId":"say \\"no\\"\\n","side":"sell","orderType":"market","quantity":"0.10","timeInForce":"ioc","source":"trader","margin":"360.04","currency":"USD","conversionRate":"1",${time}}`,
       `{"type":"order-filled","orderId":"o-1-6","symbol":"EURUSD","side":"sell","fillId":"f-paper-o-1-6-1","quantity":"0.10","price":"1.08000","filledQuantity":"0.10",${brokerTime},${time}}`,
       `{"type":"position-closed","positionId":"p-1-5","orderId":"o-1-6","symbol":"EURUSD","fillId":"f-paper-o-1-6-1","side":"buy","quantity":"0.00","cost":"0.00","averagePrice":"1.07900",${time}}`,
-      `{"type":"balance-changed","reason":"profit","amount":"10.00","balance":"100010.00","currency":"USD","orderId":"o-1-6","fillId":"f-paper-o-1-6-1","quoteAmount":"10","conversionRate":"1",${time}}`,
+      `{"type":"balance-changed","reason":"profit","amount":"10.00","balance":"100010.00","currency":"USD","orderId":"o-1-6","fillId":"f-paper-o-1-6-1","quoteAmount":"10","quoteCurrency":"USD","conversionRate":"1",${time}}`,
       `{"type":"order-denied","orderId":"o-1-8","symbol":"EURUSD","clientOrderId":"c-1","side":"buy","orderType":"market","quantity":"0.00","timeInForce":"ioc","source":"trader","denial":{"code":"QUANTITY_BELOW_MINIMUM","figures":{"minimum":"0.01","was":"0.00"}},${time}}`,
     ].map((text, i) => [i, text] as const),
   )('event %i reads as it should', (i, text) => {

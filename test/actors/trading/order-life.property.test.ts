@@ -8,6 +8,7 @@ import { decodeEvent, decodePayload, encodeEvent, encodePayload } from '../../..
 import { commandId } from '../../../actors/trading/command-identity.ts';
 import type { AccountCommand } from '../../../actors/trading/commands.ts';
 import type { AccountEvent, JournalledCommit, OrderChange } from '../../../actors/trading/events.ts';
+import { postingsOf } from '../../../actors/trading/ledger.ts';
 import { isWorking } from '../../../actors/trading/order.ts';
 import { recallEnded } from '../../../actors/trading/order.ts';
 import { fillableQuantity } from '../../../actors/trading/order-book.ts';
@@ -266,7 +267,8 @@ test('the totals of each side are those of the orders that may open something', 
 test('what is open is what was filled, and the balance is what was booked', () => {
   holds((rows) => {
     const net = new Map<string, bigint>();
-    let balance = 0n;
+    let [balance, client] = [0n, 0n];
+    const books = new Map<string, bigint>();
     for (const { events, after } of rows) {
       for (const event of events) {
         if (event.type === 'order-filled' || event.type === 'order-partially-filled')
@@ -274,7 +276,12 @@ test('what is open is what was filled, and the balance is what was booked', () =
             event.symbol,
             (net.get(event.symbol) ?? 0n) + (event.side === 'buy' ? event.quantity : -event.quantity),
           );
-        if (event.type === 'balance-changed') balance += event.amount;
+        if (event.type !== 'balance-changed') continue;
+        balance += event.amount;
+        for (const posting of postingsOf(event)) {
+          books.set(posting.currency, (books.get(posting.currency) ?? 0n) + posting.amount);
+          if (posting.account === 'client') client += posting.amount;
+        }
       }
       const open = new Map<string, bigint>();
       for (const { symbol, side, quantity } of after.positions.values()) {
@@ -283,6 +290,9 @@ test('what is open is what was filled, and the balance is what was booked', () =
       }
       for (const symbol of symbols) expect(open.get(symbol) ?? 0n).toBe(net.get(symbol) ?? 0n);
       expect(after.balance).toBe(balance);
+      // Double entry: what the client has is what all others of the books have given.
+      expect([...books.values()].every((sum) => sum === 0n)).toBe(true);
+      expect(client).toBe(balance * 10n ** 10n);
     }
   });
 });

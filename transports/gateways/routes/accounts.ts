@@ -120,6 +120,7 @@ const ledgerColumns = [
     'fillId',
     'positionId',
     'quoteAmount',
+    'quoteCurrency',
     'conversionRate',
   ],
 ] as const;
