@@ -12,6 +12,7 @@ import type { AccountCommand } from '../actors/trading/commands.ts';
 import type { PlatformTopics } from '../actors/trading/topics.ts';
 import type { Config } from '../config/config.ts';
 import type { Limits, RiskLimits } from '../config/limits.ts';
+import { paper } from '../config/paper.ts';
 import type { Log } from '../runtime/actor.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { ActorCrashed, ActorStopped, Terminal } from '../runtime/errors.ts';
@@ -102,7 +103,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const instruments = tradedInstruments();
   const sessions = config.simulator.sessions === 'real' ? tradingHours() : undefined;
   const hours = (symbol: string): TradingHours | undefined => sessions?.get(symbol);
-  const broker = createPaperBroker({ clock, quotes, instrument: (symbol) => instruments.get(symbol), hours });
+  const broker = createPaperBroker({
+    ...{ clock, quotes, instrument: (symbol) => instruments.get(symbol), hours, realism: paper },
+  });
   bus.subscribe('quotes', (quote) => broker.onQuote(quote));
   const storage = openStorage({ home, external: config.database, log });
   const shared = openShared({ redis: config.redis, readiness, limits, clock, log });

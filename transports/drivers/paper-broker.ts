@@ -34,8 +34,21 @@ export interface PaperBrokerOptions {
   readonly instrument: (symbol: string) => Instrument | undefined;
   /** When a symbol trades; undefined: at any time. */
   readonly hours?: (symbol: string) => Pick<TradingHours, 'isOpen'> | undefined;
+  /** Absent: orders arrive at once, and at the quoted price. */
+  readonly realism?: PaperRealism;
   /** Runs a report later, after the call that caused it has returned, and in the order given. Default: `queueMicrotask`. */
   readonly deliver?: (run: () => void) => void;
+}
+
+/** What a market does to an order on its way. Drawn from the seed and the order's id: the same orders fare the same every time. */
+export interface PaperRealism {
+  /** From us to the book, and back. */
+  readonly latencyMs: number;
+  /** Up to so much more on the way there. */
+  readonly jitterMs: number;
+  /** At the market, up to so many ticks worse than quoted, never better. */
+  readonly slippageTicks: number;
+  readonly seed: number;
 }
 
 export interface PaperBroker extends Broker {
@@ -48,7 +61,9 @@ export interface PaperBroker extends Broker {
 export const paperVenue = 'paper';
 
 export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
-  const { clock, quotes, instrument, hours, deliver = queueMicrotask } = options;
+  const { clock, quotes, instrument, hours, realism } = options;
+  const { latencyMs = 0, jitterMs = 0, slippageTicks = 0, seed = 0 } = realism ?? {};
+  const deliver = options.deliver ?? (latencyMs > 0 ? (run) => void clock.after(latencyMs, run) : queueMicrotask);
   const clients = new Map<string, PaperClient>();
   const books = new Map<string, PaperBook<PaperClient>>();
 
@@ -63,11 +78,20 @@ export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
       if (client.isEnded(order.orderId)) client.repeat(order.orderId);
       else place(client, order);
     }
+    let lastArrivalMs = 0;
+    /** What was sent first arrives first. */
+    const arrive = (id: string, run: () => void): void => {
+      if (!isCurrent()) return;
+      if (latencyMs === 0 && jitterMs === 0) return run();
+      const nowMs = clock.monotonicMs();
+      lastArrivalMs = Math.max(lastArrivalMs, nowMs + latencyMs + draw(seed, `${id} on its way`) * jitterMs);
+      clock.after(lastArrivalMs - nowMs, run);
+    };
     return {
-      place: (order) => isCurrent() && place(client, order),
-      amend: (orderId, requestId, change) => isCurrent() && amend(client, orderId, requestId, change),
-      cancel: (orderId) => isCurrent() && cancel(client, orderId),
-      query: (queryId, orderIds, isAll) => isCurrent() && query(client, queryId, orderIds, isAll),
+      place: (order) => arrive(order.orderId, () => place(client, order)),
+      amend: (orderId, requestId, change) => arrive(orderId, () => amend(client, orderId, requestId, change)),
+      cancel: (orderId) => arrive(orderId, () => cancel(client, orderId)),
+      query: (queryId, orderIds, isAll) => arrive(queryId, () => query(client, queryId, orderIds, isAll)),
       close: () => {
         if (isCurrent()) client.onMessage = undefined;
       },
@@ -89,7 +113,7 @@ export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
       if (order.postOnly) return end(client, orderId, { type: 'canceled', reason: 'post-only' });
       const offered = terms.shownQuantity ?? order.quantity;
       if (timeInForce !== 'fok' || offered >= order.quantity - resting.filledQuantity)
-        fill(resting, price, farSide(order, price), terms);
+        fill(resting, price, slipped(resting, farSide(order, price), terms), terms);
       if (client.isEnded(orderId)) return;
     }
     if (timeInForce === 'ioc') return end(client, orderId, { type: 'canceled', reason: 'immediate-or-cancel' });
@@ -190,7 +214,8 @@ export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
     for (const resting of book.takeReachedBy(price)) {
       // A fill of another may have withdrawn it.
       if (resting.owner.isEnded(resting.order.orderId)) continue;
-      const at = resting.limit === undefined || isTriggeredNow(resting) ? farSide(resting.order, price) : resting.limit;
+      const isAtMarket = resting.limit === undefined || isTriggeredNow(resting);
+      const at = isAtMarket ? slipped(resting, farSide(resting.order, price), terms) : resting.limit!;
       fill(resting, price, at, terms);
       if (!resting.owner.isEnded(resting.order.orderId)) book.add(resting);
     }
@@ -202,6 +227,15 @@ export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
     if (isStale(quote, nowMicros, terms.staleAfterMs) || hours?.(terms.symbol)?.isOpen(nowMicros) === false)
       return undefined;
     return quote;
+  }
+
+  /** Worse than quoted by chance, and never beyond the order's own limit. */
+  function slipped({ order, limit, executions }: Resting<PaperClient>, quoted: number, terms: Instrument): number {
+    if (slippageTicks === 0) return quoted;
+    const ticks = Math.floor(draw(seed, `${order.orderId} ${executions}`) * (slippageTicks + 1));
+    const worse = ticks * Number(terms.tickSize);
+    if (order.side === 'buy') return Math.min(quoted + worse, limit ?? Infinity);
+    return Math.max(quoted - worse, limit ?? Number(terms.tickSize));
   }
 
   function fill(resting: Resting<PaperClient>, price: Price, at: number, terms: Instrument): void {
@@ -307,6 +341,14 @@ function isMarketable({ order, limit }: Resting<unknown>, price: Price): boolean
 /** What the other side of the market asks for: buyers pay the ask, sellers get the bid. */
 function farSide(order: BrokerOrder, price: Price): number {
   return order.side === 'buy' ? price.ask : price.bid;
+}
+
+/** FNV-1a, mixed once more: from 0 up to 1, the same for the same. */
+function draw(seed: number, name: string): number {
+  let hash = (0x811c9dc5 ^ seed) >>> 0;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 0;
+  return ((hash ^ (hash >>> 12)) >>> 0) / 2 ** 32;
 }
 
 function smaller(a: bigint, b: bigint): bigint {
