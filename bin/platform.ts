@@ -13,6 +13,7 @@ import type { PlatformTopics } from '../actors/trading/topics.ts';
 import type { Config } from '../config/config.ts';
 import type { Limits, RiskLimits } from '../config/limits.ts';
 import { paper } from '../config/paper.ts';
+import { strategies } from '../config/strategies.ts';
 import type { Log } from '../runtime/actor.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { ActorCrashed, ActorStopped, Terminal } from '../runtime/errors.ts';
@@ -61,6 +62,7 @@ import { createServices, decisionJson } from './services.ts';
 import { platformShutdown, stopBounds } from './shutdown.ts';
 import { auditSpec, journalWriterSpec, marketSubtree, tenantChildren, type Stage } from './stage.ts';
 import { openStorage } from './storage.ts';
+import { strategyWorker } from './strategies.ts';
 
 export interface PlatformOptions {
   readonly config: Config;
@@ -154,6 +156,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     },
   };
   const tenantServices = {
+    strategies: (tenant: string) =>
+      strategies.filter((each) => each.tenant === tenant).map((each) => strategyWorker(stage, each, true)),
     providers: [createLocalModel({ clock })],
     saveDecision: (tenantId: number, decision: Parameters<typeof decisionJson>[0]) =>
       saveSignal(storage.database(), tenantId, {

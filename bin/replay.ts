@@ -3,11 +3,16 @@ import { createHash } from 'node:crypto';
 import { QuoteBoard, isCrossed, type Quote } from '../actors/market/quote.ts';
 import { pricePath, type PriceStreamMessage, type Tick } from '../actors/price-stream.ts';
 import { accountPath, type TradingAccountMessage } from '../actors/trading-account.ts';
+import { intervalMicros } from '../actors/market/candle.ts';
 import type { Account } from '../actors/trading/account.ts';
+import { valuationOf } from '../actors/trading/margin.ts';
+import { formatScaled } from '../actors/trading/money.ts';
+import type { StrategyConfig } from '../config/strategies.ts';
 import { AccountBoard } from '../actors/trading/account-board.ts';
 import { LimitBoard } from '../actors/trading/limit-board.ts';
 import { KillSwitchBoard } from '../actors/trading/kill-switch.ts';
 import type { AccountCommand } from '../actors/trading/commands.ts';
+import type { Prices } from '../actors/trading/conversion.ts';
 import type { OrderTerms } from '../actors/trading/events.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
 import type { PlatformTopics } from '../actors/trading/topics.ts';
@@ -23,6 +28,7 @@ import { createSystem, type ActorSystem } from '../runtime/system.ts';
 import { infrastructure, isolated } from '../supervisors/policies.ts';
 import { createPaperBroker, type PaperBroker } from '../transports/drivers/paper-broker.ts';
 import { tradingDays } from './hours.ts';
+import { strategyWorker } from './strategies.ts';
 import { accountSubtree, journalWriterSpec, marketSubtree, type Stage } from './stage.ts';
 
 export interface ReplayOptions {
@@ -34,6 +40,8 @@ export interface ReplayOptions {
   /** Seeded limit orders around the first good quote, for each account. */
   readonly resting: number;
   readonly seed: number;
+  /** Trades on the first account. */
+  readonly strategy?: Pick<StrategyConfig, 'interval' | 'kind' | 'parameters' | 'limits'>;
   /** Seconds of the recording a second; Infinity: as fast as it goes. */
   readonly speed: number;
   readonly journal: Journal;
@@ -61,6 +69,8 @@ export interface ReplaySummary {
   readonly denied: number;
   readonly fills: number;
   readonly fillsOnCrossedQuotes: number;
+  /** The deepest fall of the first account's equity below its peak, seen at each candle of its strategy; percent, decimal text. */
+  readonly maxDrawdownPercent?: string;
   /** Of the first account, decimal text with its currency. */
   readonly endBalance: string;
   readonly endEquity: string;
@@ -97,6 +107,10 @@ class Replay {
   /** The broker has something to say about the tick in hand. */
   #hasReports = false;
   #isSetUp = false;
+  /** Of the strategy: count of the one that ticks are in, the highest equity at the end of one, and the deepest fall below it, in millionths. */
+  #candle = Number.NaN;
+  #peak = deposit;
+  #drawdown = 0n;
   /** Spent on opening accounts and placing the resting orders; no part of the ticks' time. */
   #setUpMs = 0;
   /** Commits under way. */
@@ -205,6 +219,10 @@ class Replay {
       );
     }
     this.#stream = this.#system.find<PriceStreamMessage>(pricePath(this.#options.symbol))!;
+    const { strategy, symbol } = this.#options;
+    if (!strategy) return;
+    const named = { id: 'replay', tenant: tenant.tenant, account: this.#accounts[0]!.account, symbol };
+    await this.#system.spawn('/', strategyWorker(this.#stage, { ...named, ...strategy }, false));
   }
 
   async play(): Promise<ReplaySummary> {
@@ -243,10 +261,32 @@ class Replay {
     return (
       this.#isSetUp &&
       !this.#hasReports &&
+      !this.#beginsCandle(tick) &&
       !(next && next.timeMicros < tick.timeMicros) &&
       tick.timeMicros < this.#clock.nextDueMicros &&
       !this.#broker.isReachedBy({ symbol, ...tick })
     );
+  }
+
+  /** By which the strategy has another candle to look at. */
+  #beginsCandle({ timeMicros }: Tick): boolean {
+    const { strategy } = this.#options;
+    return strategy !== undefined && Math.floor(timeMicros / intervalMicros(strategy.interval)) !== this.#candle;
+  }
+
+  /** What a strategy makes of a candle runs its course before the next tick, too. */
+  async #onCandle(tick: Tick): Promise<void> {
+    const { strategy } = this.#options;
+    if (!strategy || !this.#beginsCandle(tick)) return;
+    this.#candle = Math.floor(tick.timeMicros / intervalMicros(strategy.interval));
+    await this.#quiet();
+    const [first] = this.#accounts;
+    const held = this.#stage.accounts.get(this.#options.tenantId, first!.accountId);
+    const equity = held && valuationOf(held.state, this.#prices)?.equity;
+    if (equity === undefined) return;
+    if (equity > this.#peak) this.#peak = equity;
+    const fall = ((this.#peak - equity) * 1_000_000n) / this.#peak;
+    if (fall > this.#drawdown) this.#drawdown = fall;
   }
 
   /** Uneventful ticks go to the price stream together: a turn of the scheduler for each would cost more than the tick. */
@@ -273,6 +313,7 @@ class Replay {
       this.#isSetUp = true;
       await this.#settingUp(() => this.#placeResting(tick));
     }
+    await this.#onCandle(tick);
     if (!this.#hasReports) return;
     // What the broker reports runs its course before the next tick, so that every decision is made at its own time.
     this.#hasReports = false;
@@ -375,6 +416,11 @@ class Replay {
     return ref;
   }
 
+  get #prices(): Prices {
+    const { quotes, instruments } = this.#stage;
+    return { quote: (symbol) => quotes.get(symbol), instrument: (symbol) => instruments.get(symbol) };
+  }
+
   async #summary(seconds: number): Promise<ReplaySummary> {
     const states: Account[] = [];
     for (const account of this.#accounts) {
@@ -383,11 +429,7 @@ class Replay {
       states.push(durable.state);
       this.#hash.update(JSON.stringify(durable.state, plain));
     }
-    const prices = {
-      quote: (symbol: string) => this.#stage.quotes.get(symbol),
-      instrument: (symbol: string) => this.#stage.instruments.get(symbol),
-    };
-    const view = accountView(states[0]!, 'replay', prices);
+    const view = accountView(states[0]!, 'replay', this.#prices);
     const stream = this.#system.inspectActor(pricePath(this.#options.symbol))?.state as { gaps: number };
     const { ticks, crossed, orders, denied, fills, fillsOnCrossed } = this.#counts;
     return {
@@ -400,6 +442,7 @@ class Replay {
         crossedQuotes: crossed,
       },
       ...{ orders, denied, fills, fillsOnCrossedQuotes: fillsOnCrossed },
+      ...(this.#options.strategy && { maxDrawdownPercent: formatScaled(this.#drawdown, 4, 2) }),
       ...{
         endBalance: `${view.balance} ${view.currency}`,
         endEquity: `${view.equity} ${view.currency}`,

@@ -161,6 +161,8 @@ export function accountFacts(
 }
 
 export interface TenantServices {
+  /** What trades by itself. */
+  strategies(tenant: string): readonly AnyWorkerSpec[];
   readonly providers: readonly AiProvider[];
   saveDecision(tenantId: number, decision: Decision): Promise<void>;
   writeAudit(entries: readonly AuditEntry[]): Promise<void>;
@@ -175,6 +177,7 @@ export function tenantChildren(stage: Stage, tenant: Tenant, services: TenantSer
     tenant: { id: 'tenant', kind: 'tenant', behavior: tenantActor(() => tenant) },
     audit: auditSpec(services.writeAudit, limits),
     accounts: [...tenant.accounts.values()].map((account) => accountSubtree(stage, tenant, account)),
+    strategies: services.strategies(slug),
     providers: services.providers.map((provider) => ({
       ...{ id: provider.name, kind: 'ai-provider' },
       behavior: aiProvider(provider, limits.ai.requestsPerProvider),

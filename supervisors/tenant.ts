@@ -9,6 +9,8 @@ export interface TenantChildren {
   readonly accounts: readonly SupervisorSpec[];
   readonly router: AnyWorkerSpec;
   readonly providers: readonly AnyWorkerSpec[];
+  /** Absent: nothing trades by itself. */
+  readonly strategies?: readonly AnyWorkerSpec[];
 }
 
 export function accountsPath(tenant: string): string {
@@ -16,10 +18,14 @@ export function accountsPath(tenant: string): string {
 }
 
 export function tenantSubtree(slug: string, children: TenantChildren): SupervisorSpec {
-  const { tenant, audit, accounts, router, providers } = children;
+  const { tenant, audit, accounts, router, providers, strategies = [] } = children;
+  const running: SupervisorSpec[] =
+    strategies.length === 0
+      ? []
+      : [{ id: 'strategies', strategy: 'one-for-one', policy: isolated, children: strategies }];
   const allAccounts: SupervisorSpec = { id: 'accounts', strategy: 'dynamic', policy: isolated, children: accounts };
   return {
     ...{ id: slug, strategy: 'one-for-one', policy: infrastructure, front: tenant.id },
-    children: [tenant, audit, allAccounts, aiProviders(router, providers)],
+    children: [tenant, audit, allAccounts, aiProviders(router, providers), ...running],
   };
 }

@@ -1,5 +1,6 @@
 /** `replay <file>`: recorded ticks through the platform's own price stream, accounts and paper broker. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { strategyKinds, strategyLimits, type StrategyConfig, type StrategyKind } from '../../config/strategies.ts';
 import type { ReplaySummary } from '../replay.ts';
 
 interface Options {
@@ -11,6 +12,9 @@ interface Options {
   readonly orders?: string;
   readonly resting: number;
   readonly seed: number;
+  readonly strategy?: StrategyKind;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly interval: StrategyConfig['interval'];
   readonly durable?: true;
   readonly json?: true;
 }
@@ -34,26 +38,44 @@ export function register(program: Command): void {
     .option('--orders <csv>', 'orders to send: a file with the header time,side,type,quantity,limitPrice,timeInForce')
     .option('--resting <n>', 'seeded limit orders around the first quote', parseCount, 0)
     .option('--seed <n>', 'seed of those orders', parseCount, 1)
+    .addOption(
+      new Option('--strategy <kind>', 'let a strategy trade: what it would have made of this').choices(strategyKinds),
+    )
+    .option('--parameters <list>', 'of the strategy, such as fast=20,slow=50,lots=0.1', parseParameters, {})
+    .addOption(
+      new Option('--interval <interval>', 'candles of the strategy').choices(['1m', '5m', '15m', '1h']).default('1m'),
+    )
     .option('--durable', 'journal in a PostgreSQL of its own instead of in memory')
     .option('--json', 'print the summary as JSON')
     .addHelpText(
       'after',
-      '\nExample:\n  aitrading replay ticks.csv.gz --symbol EURUSD --columns time,bid,ask --resting 100',
+      '\nExample:\n  aitrading replay ticks.csv.gz --symbol EURUSD --columns time,bid,ask --resting 100\n' +
+        '  aitrading replay ticks.csv.gz --symbol EURUSD --strategy moving-average-cross --parameters fast=5,slow=20',
     )
     .action(run);
 }
 
 async function run(file: string, options: Options): Promise<void> {
-  const [{ replay }, { tradedInstruments }, { readTicks }, { Progress }, { openReplayJournal }, { readOrders }] =
-    await Promise.all([
-      import('../replay.ts'),
-      import('../instruments.ts'),
-      import('../../transports/drivers/tick-file.ts'),
-      import('../progress.ts'),
-      import('../replay-journal.ts'),
-      import('../replay-orders.ts'),
-    ]);
-  const { symbol, timezone, date, resting, seed, speed } = options;
+  const [
+    { ruleOf },
+    { replay },
+    { tradedInstruments },
+    { readTicks },
+    { Progress },
+    { openReplayJournal },
+    { readOrders },
+  ] = await Promise.all([
+    import('../strategies.ts'),
+    import('../replay.ts'),
+    import('../instruments.ts'),
+    import('../../transports/drivers/tick-file.ts'),
+    import('../progress.ts'),
+    import('../replay-journal.ts'),
+    import('../replay-orders.ts'),
+  ]);
+  const { symbol, timezone, date, resting, seed, speed, strategy: kind, interval, parameters } = options;
+  // A fault in them is told before the file is opened.
+  if (kind) ruleOf(kind, parameters);
   const columns = options.columns.split(',') as Parameters<typeof readTicks>[0]['columns'];
   const ticks = readTicks({ path: file, columns, timezone, ...(date === undefined ? {} : { date }) });
   const instruments = tradedInstruments();
@@ -63,6 +85,7 @@ async function run(file: string, options: Options): Promise<void> {
   try {
     const summary = await replay({
       ...{ instruments, symbol, ticks, orders, resting, seed, speed, ...journal },
+      ...(kind && { strategy: { kind, interval, parameters, limits: strategyLimits } }),
       onProgress: () => progress.report(ticks.readBytes),
     });
     progress.finish();
@@ -82,6 +105,9 @@ function table(summary: ReplaySummary): string {
     ['crossed quotes', count(summary.crossedQuotes)],
     ['orders', `${count(summary.orders)} (${count(summary.denied)} denied)`],
     ['fills', `${count(summary.fills)} (${count(summary.fillsOnCrossedQuotes)} on crossed quotes)`],
+    ...(summary.maxDrawdownPercent === undefined
+      ? []
+      : ([['max drawdown', `${summary.maxDrawdownPercent} %`]] as [string, string][])),
     ['end balance', summary.endBalance],
     ['end equity', summary.endEquity],
     ['state', summary.stateHash],
@@ -95,6 +121,13 @@ function parseSpeed(text: string): number {
   if (!/^\d+(\.\d+)?$/.test(text) || factor <= 0)
     throw new InvalidArgumentError('must be max or a number above 0, such as 60');
   return factor;
+}
+
+function parseParameters(text: string): Record<string, string> {
+  const pairs = text.split(',').map((pair) => /^([A-Za-z]+)=(\S+)$/.exec(pair));
+  if (!pairs.every((pair) => pair !== null))
+    throw new InvalidArgumentError('must be names with values, such as fast=20,slow=50');
+  return Object.fromEntries(pairs.map(([, name, value]) => [name!, value!]));
 }
 
 function parseCount(text: string): number {

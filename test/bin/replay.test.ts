@@ -69,6 +69,42 @@ test('ticks that go to the price stream together come to what they come to one b
   expect(timeless(single)).toEqual(timeless(together));
 });
 
+/** The same strategy in ten lines, without actors: what it holds at each candle, from the closes alone. */
+function heldByHand(ticks: readonly Tick[], fast: number, slow: number): number[] {
+  const closes = new Map<number, number>();
+  for (const { bid, ask, timeMicros } of ticks) if (bid <= ask) closes.set(Math.floor(timeMicros / 60e6), bid);
+  const all = [...closes.values()];
+  const mean = (part: readonly number[]) => part.reduce((sum, close) => sum + close, 0) / part.length;
+  let held = 0;
+  // The last candle is not complete.
+  return all.slice(0, -1).map((_, i) => {
+    const seen = all.slice(0, i + 1);
+    if (seen.length >= slow) held = Math.sign(mean(seen.slice(-fast)) - mean(seen.slice(-slow))) || held;
+    return held;
+  });
+}
+
+test('a strategy trades through the very same actors: as often as it changes its mind, and the same every time', async () => {
+  const ticks = wave(20_000);
+  const strategy = {
+    interval: '1m',
+    kind: 'moving-average-cross',
+    parameters: { fast: '2', slow: '5', lots: '0.10' },
+    limits: { maxLots: '1', maxOrdersPerHour: 1_000, maxDenials: 3 },
+  } as const;
+  const first = await run(batches(ticks), { strategy });
+  const held = heldByHand(ticks, 2, 5);
+  const changes = held.filter((now, i) => now !== (held[i - 1] ?? 0)).length;
+  expect(changes).toBeGreaterThan(10);
+  expect(first).toMatchObject({ orders: changes, denied: 0, fills: changes, fillsOnCrossedQuotes: 0 });
+  expect(first.maxDrawdownPercent).toMatch(/^\d+\.\d{2,4}$/);
+  expect(timeless(await run(batches(ticks, 7), { strategy }))).toEqual(timeless(first));
+  // One by one as fast as in one go.
+  expect(timeless(await run(batches(ticks), { strategy, speed: 1e12 }))).toEqual(timeless(first));
+  const none = { ...strategy, parameters: { fast: '399', slow: '400' } };
+  expect(await run(batches(ticks), { strategy: none })).toMatchObject({ orders: 0, maxDrawdownPercent: '0.00' });
+});
+
 test('nothing is filled on a crossed quote', async () => {
   const ticks = wave(3_000);
   const { fills, fillsOnCrossedQuotes } = await run(batches(ticks), { resting: 100 });

@@ -123,6 +123,7 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
   await system.spawn(
     '/tenants',
     tenantChildren(stage, tenant, {
+      strategies: () => [],
       providers: [options.provider ?? createLocalModel({ clock })],
       async saveDecision(_tenantId, decision) {
         options.onSave?.(decision);
