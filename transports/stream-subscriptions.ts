@@ -193,7 +193,7 @@ export class Subscriptions {
         return { items: [...state.orders.values()].map((order) => orderView(order, instruments.get(order.symbol))) };
       case 'positions':
         return {
-          items: [...state.positions.values()].map((position) => positionView(position, state.currency, prices)),
+          items: [...state.positions.values()].map((position) => positionView(position, state, prices)),
         };
       case 'account':
         return accountView(state, account, prices);

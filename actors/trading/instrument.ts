@@ -1,4 +1,5 @@
 /** What can be traded, and on which terms. */
+import { LIQUIDATION_SCALE, type LiquidationTerms } from './liquidation.ts';
 import {
   COST_SCALE,
   formatScaled,
@@ -106,6 +107,8 @@ export interface Instrument {
   readonly tradeMode?: TradeMode;
   /** What a quote offers on each side, in lots, scaled; absent: whatever is asked for. */
   readonly shownQuantity?: bigint;
+  /** Of mode `isolated`: when its venue takes a position over. */
+  readonly liquidation?: LiquidationTerms;
 }
 
 /** An instrument as an operator writes it: the same terms, amounts as decimal text. */
@@ -120,7 +123,17 @@ type AsText<Terms> = {
 
 /** @throws {RangeError} an amount is no plain decimal above zero, or the terms contradict each other */
 export function instrumentFrom(terms: InstrumentTerms): Instrument {
-  const { tickValue, initialMargin, marginRates, hedgedMargin, commission, swap, shownQuantity, ...plain } = terms;
+  const {
+    tickValue,
+    initialMargin,
+    marginRates,
+    hedgedMargin,
+    commission,
+    swap,
+    shownQuantity,
+    liquidation,
+    ...plain
+  } = terms;
   const instrument: Instrument = {
     ...plain,
     tickSize: amount(terms, 'tickSize', PRICE_SCALE),
@@ -135,6 +148,7 @@ export function instrumentFrom(terms: InstrumentTerms): Instrument {
     ...(shownQuantity === undefined ? {} : { shownQuantity: amount(terms, 'shownQuantity', QUANTITY_SCALE) }),
     ...(marginRates && { marginRates: { buy: share(terms, marginRates.buy), sell: share(terms, marginRates.sell) } }),
     ...(commission && { commission: { ...commission, amount: share(terms, commission.amount) } }),
+    ...(liquidation && { liquidation: liquidationFrom(terms, liquidation) }),
     ...(swap && { swap: { ...swap, long: share(terms, swap.long), short: share(terms, swap.short) } }),
   };
   expectTerm(terms, instrument.minQuantity <= instrument.maxQuantity, 'minQuantity above maxQuantity');
@@ -161,6 +175,19 @@ function pointValueOf(terms: InstrumentTerms): bigint {
   // Costs are exact only if nothing has to be rounded here.
   expectTerm(terms, value % size === 0n, 'tickValue is no multiple of tickSize');
   return value / size;
+}
+
+function liquidationFrom(
+  terms: InstrumentTerms,
+  { venue, ...shares }: NonNullable<InstrumentTerms['liquidation']>,
+): LiquidationTerms {
+  expectTerm(terms, terms.calculationMode === 'isolated', 'liquidation of a position that is not isolated');
+  const scaled = Object.entries(shares).map(([name, text]) => {
+    const value = parseScaled(text, LIQUIDATION_SCALE);
+    expectTerm(terms, value !== undefined && value >= 0n, `liquidation ${name} must be a decimal of zero or more`);
+    return [name, value];
+  });
+  return { venue, ...Object.fromEntries(scaled) } as LiquidationTerms;
 }
 
 /** Decimal text of either sign, scaled by 10^8. */

@@ -4,8 +4,9 @@ import type { Prices } from './conversion.ts';
 import type { OrderTerms, PositionTerms, Side } from './events.ts';
 import type { Instrument } from './instrument.ts';
 import { formatPrice, formatQuantity } from './instrument.ts';
+import { LIQUIDATION_SCALE, liquidationPrice, type LiquidationTerms } from './liquidation.ts';
 import { marginLevelOf, openProfitIn, valuationOf } from './margin.ts';
-import { formatMoney, formatScaled } from './money.ts';
+import { divideHalfEven, formatMoney, formatScaled, powerOfTen, QUANTITY_SCALE } from './money.ts';
 import { optionalView } from './order-fields.ts';
 import { closingPrice } from './position.ts';
 import { formatTime } from './time.ts';
@@ -104,10 +105,16 @@ export interface PositionView {
   readonly openProfit: string | null;
   /** Of the profit. */
   readonly currency: string;
+  /** Of an isolated position: at which its own margin no longer carries it. */
+  readonly liquidationPrice?: string;
 }
 
-/** @param currency the account's */
-export function positionView(position: PositionTerms, currency: string, prices: Prices): PositionView {
+/** @param account whose it is */
+export function positionView(
+  position: PositionTerms,
+  { currency, leverage }: Pick<Account, 'currency' | 'leverage'>,
+  prices: Prices,
+): PositionView {
   const { positionId, symbol, side, quantity, averagePrice } = position;
   const instrument = prices.instrument(symbol);
   const quote = prices.quote(symbol);
@@ -121,5 +128,23 @@ export function positionView(position: PositionTerms, currency: string, prices: 
     currentPrice: quote ? formatPrice(instrument, closingPrice(side, quote)) : null,
     openProfit: profit === undefined ? null : formatMoney(profit, currency),
     currency,
+    ...(instrument?.liquidation && {
+      liquidationPrice: liquidationText(position, instrument, leverage, instrument.liquidation),
+    }),
   };
+}
+
+/** Rounded to the digits of the instrument. The margin of the position alone stands behind it. */
+function liquidationText(
+  { side, quantity, cost }: PositionTerms,
+  instrument: Instrument,
+  accountLeverage: number,
+  terms: LiquidationTerms,
+): string {
+  const { contractSize, maxLeverage, digits } = instrument;
+  const leverage = BigInt(Math.min(accountLeverage, maxLeverage));
+  const units = quantity * contractSize * powerOfTen(LIQUIDATION_SCALE - QUANTITY_SCALE);
+  const entryPrice = divideHalfEven(cost * powerOfTen(LIQUIDATION_SCALE), units);
+  const price = liquidationPrice({ side, quantity: units, entryPrice, wallet: cost / leverage, leverage }, terms);
+  return formatScaled(divideHalfEven(price, powerOfTen(LIQUIDATION_SCALE - digits)), digits, digits);
 }

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
+import { instrumentFrom } from '../../../actors/trading/instrument.ts';
 import { accountView, orderView, positionView } from '../../../actors/trading/view.ts';
 import { emptyAccount } from '../../../actors/trading/account.ts';
 import { factsOf, filled, instrument, limitOrder, marketWithout, NOW, opened, order, s } from './fixtures.ts';
 import { formatTime } from '../../../actors/trading/time.ts';
+import { instruments as configured } from '../../../config/instruments.ts';
 
 function trading() {
   const ledger = opened({ currency: 'EUR', balance: '50000' });
@@ -83,7 +85,47 @@ test('a position shows what closing it now would bring', () => {
     averagePrice: '1.08050',
     currency: 'EUR',
   };
-  expect(positionView(position, 'EUR', factsOf())).toEqual({ ...shown, currentPrice: '1.08000', openProfit: '-46.30' });
+  expect(positionView(position, { currency: 'EUR', leverage: 30 }, factsOf())).toEqual({
+    ...shown,
+    currentPrice: '1.08000',
+    openProfit: '-46.30',
+  });
   const blind = factsOf({ quotes: marketWithout('EURUSD') });
-  expect(positionView(position, 'EUR', blind)).toEqual({ ...shown, currentPrice: null, openProfit: null });
+  expect(positionView(position, { currency: 'EUR', leverage: 30 }, blind)).toEqual({
+    ...shown,
+    currentPrice: null,
+    openProfit: null,
+  });
+});
+
+test.each([
+  ['binance', 5, '58.83', { venue: 'binance', maintenanceRate: '0.01', maintenanceAmount: '0' }],
+  ['bybit', 5, '58.97', { venue: 'bybit', maintenanceRate: '0.01' }],
+  [
+    'the lower leverage of the account',
+    2,
+    '36.79',
+    { venue: 'gate-okx', maintenanceRate: '0.01', takerFeeRate: '0.0006' },
+  ],
+] as const)('an isolated position shows when it is taken over: %s', (_, leverage, price, liquidation) => {
+  const { simulator: _simulator, ...terms } = configured.find(({ symbol }) => symbol === 'BTCUSD')!;
+  const isolated = instrumentFrom({ ...terms, calculationMode: 'isolated', maxLeverage: 5, liquidation });
+  const position = {
+    ...({ positionId: 'p', symbol: 'BTCUSD', side: 'buy', quantity: s('2') } as const),
+    ...{ cost: s('145.6') * 10n ** 10n, averagePrice: s('72.8') },
+  };
+  const facts = { ...factsOf(), instrument: () => isolated };
+  expect(positionView(position, { currency: 'USD', leverage }, facts).liquidationPrice).toBe(price);
+});
+
+test('liquidation terms want an isolated instrument and decimals', () => {
+  const { simulator: _simulator, ...terms } = configured.find(({ symbol }) => symbol === 'BTCUSD')!;
+  const liquidation = { venue: 'bybit', maintenanceRate: '0.01' } as const;
+  expect(() => instrumentFrom({ ...terms, liquidation })).toThrow(/not isolated/);
+  const wrong = {
+    ...terms,
+    calculationMode: 'isolated',
+    liquidation: { venue: 'bybit', maintenanceRate: '1 %' },
+  } as const;
+  expect(() => instrumentFrom(wrong)).toThrow(/maintenanceRate/);
 });

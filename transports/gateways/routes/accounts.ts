@@ -54,7 +54,7 @@ export function accountRoutes(app: App, context: GatewayContext): void {
       const entry = findAccount(services, request, request.params.account);
       if (!entry) return sendNotFound(reply, `account ${request.params.account}`);
       const { state } = await commands.read(entry);
-      return { items: [...state.positions.values()].map((position) => positionView(position, state.currency, prices)) };
+      return { items: [...state.positions.values()].map((position) => positionView(position, state, prices)) };
     },
   );
 
