@@ -63,7 +63,7 @@ describe('help', () => {
 
   test('a replay runs as fast as it goes unless told otherwise', async () => {
     const { stdout } = await run(['replay', '--help']);
-    expect(stdout).toMatch(/--speed <factor> [^-]*\(default: max\)/);
+    expect(stdout).toMatch(/--speed <factor> [^-]*\(default:\s+max\)/);
   });
 
   test('the version is that of the package', async () => {
@@ -76,6 +76,14 @@ describe('a mistake in the use of it is one line and code 2', () => {
   test.each([
     { words: ['strat'], says: "unknown command 'strat' (Did you mean start?)" },
     { words: ['start', '--fast'], says: "unknown option '--fast'" },
+    {
+      words: ['replay', 'x.csv', '--symbol', 'EURUSD', '--strategy', 'magic'],
+      says: 'Allowed choices are moving-average-cross, ai-ensemble',
+    },
+    {
+      words: ['replay', 'x.csv', '--symbol', 'EURUSD', '--parameters', 'fast'],
+      says: 'must be names with values, such as fast=20,slow=50',
+    },
     { words: ['health', 'all'], says: 'too many arguments' },
     { words: ['health', '--port-offset', 'many'], says: "argument 'many' is invalid" },
   ])('$words', async ({ words, says }) => {
