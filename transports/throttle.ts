@@ -64,7 +64,7 @@ export class CommandThrottle {
 
 const firstTimes = 16;
 
-/** When the last ones were: as many as the highest limit that was asked for. */
+/** When the last ones were. It holds as many as there were within a second, at most as many as the highest limit that was asked for. */
 class RollingCount {
   /** A ring: the newest stands before `#next`. */
   #times = new Float64Array(firstTimes).fill(-Infinity);
@@ -73,22 +73,23 @@ class RollingCount {
   /** How long until one more is within the limit; 0: it is now. */
   waitMs(limit: number, nowMs: number): number {
     const size = this.#times.length;
-    // As many as the ring holds, it has not been asked to count more.
+    // What is not in the ring any more was more than a second ago.
     if (limit > size) return 0;
     const nth = this.#times[(this.#next - limit + size) % size]!;
     return Math.max(0, Math.ceil(nth + windowMs - nowMs));
   }
 
   add(limit: number, nowMs: number): void {
-    if (limit > this.#times.length) this.#grow(limit);
+    const isFull = this.#times[this.#next]! > nowMs - windowMs;
+    if (isFull && this.#times.length < limit) this.#grow(Math.min(limit, 2 * this.#times.length));
     this.#times[this.#next] = nowMs;
     this.#next = (this.#next + 1) % this.#times.length;
   }
 
-  #grow(limit: number): void {
-    const grown = new Float64Array(Math.max(limit, 2 * this.#times.length)).fill(-Infinity);
-    const oldestFirst = [...this.#times.subarray(this.#next), ...this.#times.subarray(0, this.#next)];
-    grown.set(oldestFirst, grown.length - oldestFirst.length);
+  #grow(size: number): void {
+    const grown = new Float64Array(size).fill(-Infinity);
+    grown.set(this.#times.subarray(this.#next), size - this.#times.length);
+    grown.set(this.#times.subarray(0, this.#next), size - this.#next);
     this.#times = grown;
     this.#next = 0;
   }
