@@ -19,14 +19,18 @@ export function withdrawals(
   ];
 }
 
-/** What closes a position already stays: it is on its way to what flattening wants. */
+/**
+ * What closes a position already stays: it is on its way to what flattening wants. So does what protects a position whose owner is lost:
+ * without him it is all that stands between the position and the market.
+ */
 export function cancelAll(account: Account, command: CancelAll, facts: Facts): Decision {
+  const isLost = command.reason === 'dead-man' || command.reason === 'disconnected';
   const isMeant = (order: { symbol: string; strategyId?: string }): boolean =>
     (command.symbol === undefined || order.symbol === command.symbol) &&
     (command.strategyId === undefined || order.strategyId === command.strategyId);
   const events: AccountEvent[] = [];
   for (const order of account.orders.values()) {
-    if (isMeant(order) && !order.cancelRequested && !isClosing(order))
+    if (isMeant(order) && !order.cancelRequested && !isClosing(order) && !(isLost && order.source === 'bracket'))
       events.push(cancelRequest(order, facts, command.reason));
   }
   const canceling = events.length;

@@ -194,6 +194,22 @@ test('a stop is triggered and trails, and what its owner knows moves with it', (
   expect(stateOf(ledger, 'o-1-3')).toBe('TRIGGERED');
 });
 
+test.each([
+  ['dead-man', 1],
+  ['disconnected', 1],
+  ['kill-switch', 3],
+] as const)('with %s what protects a position stays only where its owner is lost', (reason, canceling) => {
+  const ledger = opened();
+  ledger.give(order({ stopLoss: s('1.07'), takeProfit: s('1.09') }));
+  ledger.give(filled('o-1-3', '0.10', '1.0801'));
+  ledger.give(limitOrder('1.05', { clientOrderId: 'c-2' }));
+  const protection = [...ledger.account.orders.values()].filter(({ source }) => source === 'bracket');
+  expect(protection).toHaveLength(2);
+  expect(ledger.give({ type: 'cancel-all', requestId: 'r', reason }).reply).toMatchObject({ canceling });
+  const stays = [...ledger.account.orders.values()].filter(({ cancelRequested }) => !cancelRequested);
+  expect(stays.map(({ source }) => source)).toEqual(reason === 'kill-switch' ? [] : ['bracket', 'bracket']);
+});
+
 test('an order of somebody else is adopted, counts, and can be withdrawn', () => {
   const ledger = opened();
   const placed = {
