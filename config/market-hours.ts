@@ -22,6 +22,8 @@ export interface CalendarConfig {
 type WeekdayName = 'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday';
 
 const goodFridays = ['2026-04-03', '2027-03-26', '2028-04-14', '2029-03-30', '2030-04-19', '2031-04-11'];
+/** Before them there is no evening session. */
+const goodFridayEves = ['2026-04-02', '2027-03-25', '2028-04-13', '2029-03-29', '2030-04-18', '2031-04-10'];
 
 /** Holidays of the exchanges on which the future stops at noon of Chicago and goes on in the evening. */
 const shortDays = [
@@ -35,12 +37,8 @@ const shortDays = [
 
 /** Days before or behind a holiday on which it stops a quarter of an hour later. */
 const daysBeside = [
-  ...['2026-11-27', '2026-12-24'],
-  ...['2027-11-26', '2027-12-24'],
-  ...['2028-11-24'],
-  ...['2029-11-23', '2029-12-24'],
-  ...['2030-11-29', '2030-12-24'],
-  ...['2031-11-28', '2031-12-24'],
+  ...['2026-11-27', '2027-11-26', '2028-11-24', '2029-11-23', '2030-11-29', '2031-11-28'],
+  ...['2028-07-03', '2029-07-03', '2030-07-03', '2031-07-03', '12-24'],
 ];
 
 export const calendars: Readonly<Record<CalendarName, CalendarConfig>> = {
@@ -54,14 +52,20 @@ export const calendars: Readonly<Record<CalendarName, CalendarConfig>> = {
     ...{ zone: 'America/New_York', dayEndsAt: '17:00', tripleSwapOn: 'wednesday' },
     week: pausing('17:00', '18:00'),
     holidays: goodFridays,
-    earlyCloses: { '12-24': '17:00', '12-31': '17:00' },
+    earlyCloses: { ...at('17:00', goodFridayEves), '12-24': '17:00', '12-31': '17:00' },
     lateOpens: { '12-25': '18:00', '01-01': '18:00' },
   },
   'us-index': {
     ...{ zone: 'America/New_York', dayEndsAt: '17:00', tripleSwapOn: 'wednesday' },
     week: pausing('17:00', '18:00'),
-    holidays: goodFridays,
-    earlyCloses: { ...at('13:00', shortDays), ...at('13:15', daysBeside), '12-31': '17:00' },
+    // Christmas 2027 is on a Saturday, and kept the day before.
+    holidays: [...goodFridays, '2027-12-24'],
+    earlyCloses: {
+      ...at('17:00', goodFridayEves),
+      ...at('13:00', shortDays),
+      ...at('13:15', daysBeside),
+      '12-31': '17:00',
+    },
     lateOpens: { ...at('18:00', shortDays), '12-25': '18:00', '01-01': '18:00' },
   },
   crypto: { zone: 'UTC', dayEndsAt: '24:00', week: everyDay(['00:00-24:00']) },

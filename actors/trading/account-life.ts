@@ -166,7 +166,8 @@ export function rollDay(
   command: { readonly day: string; readonly swapDays: number },
   facts: Facts,
 ): Decision {
-  if (!account.isOpen || account.day?.day === command.day) return { events: [], reply: DONE };
+  const last = account.day?.day;
+  if (!account.isOpen || (last !== undefined && last >= command.day)) return { events: [], reply: DONE };
   const events: AccountEvent[] = [];
   let { balance } = account;
   for (const position of account.positions.values()) {

@@ -50,8 +50,9 @@ export class MarketHours implements TradingHours, TradingDays {
     for (let from = micros; from < endMicros;) {
       const { toMicros, opens } = this.#windowAt(from);
       const next = opens[lastAtOrBefore(opens, micros) + 1];
-      if (next !== undefined) return next;
-      from = toMicros;
+      // Where the window begins in the middle of a session, that is no opening.
+      if (next !== undefined && !this.isOpen(next - 1)) return next;
+      from = next === undefined ? toMicros : Math.max(toMicros, next);
     }
     return undefined;
   }
@@ -66,8 +67,12 @@ export class MarketHours implements TradingHours, TradingDays {
     return (known.tradingDay ??= this.#nextWithSession(known.date));
   }
 
-  /** How many nights of swap lie between two trading days: one for each that has sessions, three for the one that stands for the weekend. */
+  /**
+   * How many nights of swap lie between two trading days. Where one of the week stands for the weekend: one for each weekday and three for
+   * that, holidays or not, which makes seven a week; else one for every day.
+   */
   swapDays(from: string, to: string): number {
+    const { tripleSwapOn } = this.#calendar;
     const end = Temporal.PlainDate.from(to);
     let nights = 0;
     for (
@@ -75,8 +80,9 @@ export class MarketHours implements TradingHours, TradingDays {
       Temporal.PlainDate.compare(day, end) < 0;
       day = day.add({ days: 1 })
     ) {
-      if (!this.#hasSession(day)) continue;
-      nights += weekdays[day.dayOfWeek - 1] === this.#calendar.tripleSwapOn ? 3 : 1;
+      const weekday = weekdays[day.dayOfWeek - 1]!;
+      if (tripleSwapOn === undefined) nights += 1;
+      else if (weekday !== 'saturday' && weekday !== 'sunday') nights += weekday === tripleSwapOn ? 3 : 1;
     }
     return nights;
   }

@@ -9,16 +9,17 @@ import { assess, assessChange } from './risk.ts';
 
 export function submitOrder(account: Account, command: OrderTerms, facts: Facts): Decision {
   const opened = dayOpened(account, facts);
+  const today = opened.length === 0 ? account : withoutDailyBlocks(account);
   const { type: _type, ...sent } = command as OrderTerms & { type?: string };
   const terms = withExpiry(sent, facts);
   const orderId = newOrderId(account, facts);
   const { clientOrderId } = terms;
-  const assessment = assess(account, terms, facts);
+  const assessment = assess(today, terms, facts);
   const common = { ...terms, orderId, timeMicros: facts.nowMicros };
   if ('denial' in assessment) {
     const { denial } = assessment;
     return {
-      events: [{ ...common, type: 'order-denied', denial }],
+      events: [...opened, { ...common, type: 'order-denied', denial }],
       reply: { type: 'order', orderId, clientOrderId, state: 'DENIED', denial },
     };
   }
@@ -29,11 +30,23 @@ export function submitOrder(account: Account, command: OrderTerms, facts: Facts)
   };
 }
 
-/** The first order of a day begins it, where nothing is open whose worth the night may have changed. */
-function dayOpened(account: Account, { day, nowMicros }: Facts): readonly AccountEvent[] {
-  if (day === undefined || account.day?.day === day || account.positions.size > 0 || !account.isOpen) return [];
+/**
+ * The first order of a day begins it, where nothing is open whose worth the night may have changed, and what the last day has blocked is
+ * free again. Days only go forward: a clock that was set back begins none anew.
+ */
+function dayOpened(account: Account, { day, nowMicros: timeMicros }: Facts): readonly AccountEvent[] {
+  const last = account.day?.day;
+  if (day === undefined || (last !== undefined && last >= day) || account.positions.size > 0 || !account.isOpen)
+    return [];
   const { balance: equity, currency } = account;
-  return [{ type: 'day-opened', timeMicros: nowMicros, day, equity, currency }];
+  const unblocked = [...account.blocks.values()]
+    .filter(({ reason }) => reason === 'daily-loss')
+    .map(({ reason, subject }) => ({ type: 'trading-unblocked', timeMicros, reason, subject, by: 'day' }) as const);
+  return [{ type: 'day-opened', timeMicros, day, equity, currency }, ...unblocked];
+}
+
+function withoutDailyBlocks(account: Account): Account {
+  return { ...account, blocks: new Map([...account.blocks].filter(([, { reason }]) => reason !== 'daily-loss')) };
 }
 
 /** An order for the day ends with its trading day. A market order is filled or refused at once. */

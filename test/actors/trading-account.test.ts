@@ -157,7 +157,7 @@ test('a denied order is journalled, and is the first result of its id', async ()
     duplicate: false,
     reply: { state: 'DENIED', denial: { code: 'QUANTITY_STEP' } },
   });
-  expect((await rig.history()).slice(2)).toEqual([['order-denied']]);
+  expect((await rig.history()).slice(2)).toEqual([['day-opened', 'order-denied']]);
   expect(await rig.order(terms)).toEqual({ ...denied, duplicate: true });
   expect(await rig.order({ clientOrderId: 'c-1' })).toEqual({ type: 'reused' });
 });

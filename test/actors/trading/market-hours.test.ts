@@ -129,6 +129,35 @@ test('a market that never opens says so, and one that opens after a year does', 
   expect([leap.isOpen(at('2028-02-29T11:00:00Z')), leap.isOpen(at('2028-02-29T12:00:00Z'))]).toEqual([false, true]);
 });
 
+test('where every day has its own night, weekends count as well', () => {
+  expect(new MarketHours(calendars.crypto).swapDays('2026-11-27', '2026-11-30')).toBe(3);
+});
+
+test('a market that never closes has no next opening, whatever the window that was worked out', () => {
+  const hours = new MarketHours(calendars.crypto);
+  for (const days of [0, 31, 33, 200])
+    expect(hours.nextOpen(at('2026-11-20T12:00:00Z') + days * 86_400e6)).toBeUndefined();
+});
+
+test.each([
+  ['us-index', '2026-04-02T20:59:00Z', true],
+  ['us-index', '2026-04-02T22:30:00Z', false],
+  ['metal', '2028-04-13T22:30:00Z', false],
+  ['metal', '2028-04-16T22:30:00Z', true],
+  ['us-index', '2027-12-24T15:00:00Z', false],
+  ['us-index', '2028-12-24T23:30:00Z', false],
+  ['us-index', '2029-12-24T18:14:00Z', true],
+  ['us-index', '2029-12-24T18:15:00Z', false],
+  ['us-index', '2030-07-03T17:15:00Z', false],
+  ['us-index', '2026-11-26T17:59:00Z', true],
+  ['us-index', '2026-11-26T18:00:00Z', false],
+  ['us-index', '2026-11-26T23:00:00Z', true],
+  ['forex', '2026-12-25T22:04:00Z', false],
+  ['forex', '2029-12-25T22:05:00Z', true],
+] as const)('%s at %s', (name, moment, isOpen) => {
+  expect(new MarketHours(calendars[name]).isOpen(at(moment))).toBe(isOpen);
+});
+
 test.each([
   ['on a weekday', '2026-11-25T15:00:00Z', '2026-11-25', '2026-11-25T22:00:00Z'],
   ['behind its end', '2026-11-25T22:00:00Z', '2026-11-26', '2026-11-26T22:00:00Z'],
@@ -147,6 +176,8 @@ test.each([
   ['a week', '2026-11-23', '2026-11-30', 7],
   ['the same day', '2026-11-25', '2026-11-25', 0],
   ['backwards', '2026-11-26', '2026-11-25', 0],
+  ['a week with Christmas in it', '2026-12-21', '2026-12-28', 7],
+  ['a week whose Wednesday is a holiday', '2030-12-23', '2030-12-30', 7],
 ])('nights of swap: %s', (_, from, to, nights) => {
   expect(new MarketHours(calendars.forex).swapDays(from, to)).toBe(nights);
 });
@@ -301,12 +332,12 @@ test.skipIf(!file)('our own calendars are those of the recorded markets, but for
   // OANDA pauses from 16:58 to 17:03, ours from 17:00 to 17:05: a look at each ten minutes sees it at 17:00 alone, as on both.
   expect(differences(calendars.forex, 'Forex-oanda-[*]', () => false)).toEqual([]);
   // Its gold opens at 18:03, and has no holiday.
-  const gold = (local: string) => /T18:00|^2026-04-03/.test(local);
+  const gold = (local: string) => /T18:00|^2026-04-0(2T(18|19|2)|3)/.test(local);
   expect(differences(calendars.metal, 'Cfd-oanda-XAUUSD', gold)).toEqual([]);
   // OANDA's index pauses in the afternoon and closes an hour earlier than the future; its short days are not recorded.
   // The record's holidays are days of Chicago, ours of New York.
   const isShort = (local: string) =>
-    local.startsWith('2026-04-03T00') || calendars['us-index'].earlyCloses?.[local.slice(0, 10)] !== undefined;
+    /^2026-04-0(2T(18|19|2)|3T00)/.test(local) || calendars['us-index'].earlyCloses?.[local.slice(0, 10)] !== undefined;
   const inPause = (local: string) => /T1[67]:/.test(local);
   expect(
     differences(calendars['us-index'], 'Cfd-oanda-SPX500USD', (local) => isShort(local) || inPause(local)),

@@ -210,6 +210,25 @@ test.each([
   expect(stays.map(({ source }) => source)).toEqual(reason === 'kill-switch' ? [] : ['bracket', 'bracket']);
 });
 
+test('a block for the losses of a day ends with it, also where nothing is open; and no day begins twice', () => {
+  const ledger = opened();
+  const on = (day: string, n: number) =>
+    ledger.give(limitOrder('1.05', { clientOrderId: `d-${n}` }), { facts: { day } });
+  on('2027-01-15', 1);
+  ledger.account = {
+    ...ledger.account,
+    orders: opened().account.orders,
+    blocks: new Map([['daily-loss:', { reason: 'daily-loss', subject: '', sinceMicros: NOW, figures: {} }]]),
+  };
+  expect(on('2027-01-15', 2).events.map(({ type }) => type)).toEqual(['order-denied']);
+  // A clock that was set back.
+  expect(on('2027-01-14', 3).events.map(({ type }) => type)).toEqual(['order-denied']);
+  const types = on('2027-01-16', 4).events.map(({ type }) => type);
+  expect(types).toEqual(['day-opened', 'trading-unblocked', 'order-submitted']);
+  expect([...ledger.account.blocks.keys()]).toEqual([]);
+  expect(ledger.give({ type: 'roll-day', day: '2027-01-15', swapDays: 1 }).events).toEqual([]);
+});
+
 test('an order of somebody else is adopted, counts, and can be withdrawn', () => {
   const ledger = opened();
   const placed = {
