@@ -61,7 +61,10 @@ test.runIf(canTrace)(
         stdio: ['ignore', 'ignore', 'pipe'],
       },
     );
-    await once(tracer.stderr, 'data'); // "Process … attached"
+    // A line for each, "Process … attached", or that one has ended meanwhile: the one that writes the journal may come last.
+    let said = '';
+    tracer.stderr.on('data', (chunk: Buffer) => (said += String(chunk)));
+    await vi.waitUntil(() => said.split('\n').length > servers.length, { timeout: 30_000 });
     const acknowledgedAt = await sendOneByOne('traced');
     tracer.kill('SIGINT');
     await once(tracer, 'exit');
