@@ -85,13 +85,25 @@ export async function getOrder(
   });
   if (!found) return undefined;
   const { order, journal } = found;
-  const events = journal.rows.flatMap(
-    ({ payload }) => (JSON.parse(payload) as { events: { type: string; orderId?: string }[] }).events,
-  );
-  return {
-    ...orderJson(order, find),
-    events: events.filter((event) => event.orderId === orderId && event.type.startsWith('order-')),
-  };
+  return { ...orderJson(order, find), events: journal.rows.flatMap(({ payload }) => eventsOf(payload, orderId)) };
+}
+
+interface JournalledRow {
+  readonly command: { readonly report?: object };
+  readonly events: readonly { readonly type: string; readonly orderId?: string; readonly report?: string }[];
+  readonly traceId: string | null;
+}
+
+/** What a row has of an order, with the request that it came from; of a report that was kept without effect all that it said. */
+function eventsOf(payload: string, orderId: string): object[] {
+  const { command, events, traceId } = JSON.parse(payload) as JournalledRow;
+  return events
+    .filter((event) => event.orderId === orderId && event.type.startsWith('order-'))
+    .map((event) => ({
+      ...event,
+      ...(event.type === 'order-report-quarantined' && command.report ? { said: command.report } : {}),
+      ...(traceId === null ? {} : { traceId }),
+    }));
 }
 
 /** @throws InvalidCursor, DatabaseUnavailable */

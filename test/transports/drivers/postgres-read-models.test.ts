@@ -302,6 +302,53 @@ describe('from the journal', () => {
     expect(found.events.map(({ type }) => type)).toEqual(['order-submitted', 'order-partially-filled', 'order-filled']);
   });
 
+  test('every kind of event is in the history of an order, in its order, with what a quarantined report said', async () => {
+    const own = openedAccount();
+    const id = (seq: number) => `o-${own.accountId}-${seq}`;
+    const told = (said: Parameters<typeof report>[0]) => report({ ...said, orderId: id(3) });
+    own.give(
+      order({
+        clientOrderId: 'h',
+        orderType: 'stop-limit',
+        stopPrice: s('1.09'),
+        limitPrice: s('1.1'),
+        timeInForce: 'gtc',
+      }),
+      told({ type: 'unknown', orderId: '', requestId: 'u', reason: 'no answer' }),
+      told({ type: 'accepted', orderId: '' }),
+      { type: 'amend-order', orderId: id(3), requestId: 'r1', change: { limitPrice: s('1.11') } },
+      told({ type: 'update-rejected', orderId: '', requestId: 'r1', reason: 'too late' }),
+      { type: 'amend-order', orderId: id(3), requestId: 'r2', change: { limitPrice: s('1.12') } },
+      told({ type: 'updated', orderId: '', requestId: 'r2', change: { limitPrice: s('1.12') } }),
+      told({ type: 'triggered', orderId: '' }),
+      told({ type: 'filled', orderId: '', executionId: 'e0', quantity: s('99'), price: s('1.1') }),
+      told({ type: 'filled', orderId: '', executionId: 'e1', quantity: s('0.04'), price: s('1.1') }),
+      { type: 'cancel-order', orderId: id(3), requestId: 'c1' },
+      told({ type: 'cancel-rejected', orderId: '', requestId: 'c1', reason: 'too late' }),
+      told({ type: 'filled', orderId: '', executionId: 'e2', quantity: s('0.06'), price: s('1.1') }),
+    );
+    await applyCommits(database, own.commits);
+    await append(own);
+    const found = (await getOrder(database, { tenantId, accountId: own.accountId, orderId: id(3) }, instrument)) as {
+      events: { type: string; time: string; said?: object }[];
+    };
+    expect(found.events.map(({ type }) => type.slice(6))).toEqual([
+      ...[
+        'submitted',
+        'unknown',
+        'accepted',
+        'pending-update',
+        'update-rejected',
+        'pending-update',
+        'updated',
+        'triggered',
+      ],
+      ...['report-quarantined', 'partially-filled', 'pending-cancel', 'cancel-rejected', 'filled'],
+    ]);
+    expect(found.events.every(({ time }) => time.endsWith('Z'))).toBe(true);
+    expect(found.events[8]).toMatchObject({ said: { type: 'filled', executionId: 'e0', quantity: '99' } });
+  });
+
   test('a command is found with the reply it was given', async () => {
     const key = { tenantId, entityId: ids.accountId };
     const first = account.entries[2]!;
