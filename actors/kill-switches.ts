@@ -10,7 +10,7 @@ import type { ActorRef, Asks } from '../runtime/ref.ts';
 import type { TradingAccountMessage } from './trading-account.ts';
 import type { AccountBoard, BoardedAccount } from './trading/account-board.ts';
 import type { CancelAll } from './trading/commands.ts';
-import { releasesNeeded, stops, type KillSwitchBoard, type LatchedSwitch } from './trading/kill-switch.ts';
+import { covers, releasesNeeded, type KillSwitchBoard, type LatchedSwitch } from './trading/kill-switch.ts';
 
 export interface LatchAnswer {
   readonly id: string;
@@ -68,7 +68,7 @@ export function killSwitches(spec: KillSwitchesSpec): Behavior<object, KillSwitc
       const { tenantId, accountId } = account;
       const { strategyId, symbol, flatten, id } = latched;
       const subject = { tenantId, accountId, symbol: symbol ?? '', strategyId };
-      if (!stops(latched, subject)) continue;
+      if (!covers(latched, subject)) continue;
       const command: CancelAll = {
         ...({ type: 'cancel-all', requestId: `kill:${id}`, reason: 'kill-switch' } as const),
         ...(symbol === undefined ? {} : { symbol }),

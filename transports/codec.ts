@@ -11,13 +11,14 @@ const decimalText = z
     'must be a plain decimal of at most 12 digits before the point and 8 behind it',
   );
 
-export const clientOrderId = z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -');
+/** An id that somebody outside has chosen. */
+export const chosenId = z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -');
 export const symbolText = z.string().regex(/^[A-Za-z0-9._#-]{1,32}$/, 'must be 1 to 32 of A-Z a-z 0-9 . _ # -');
 export const accountSlug = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be the name of an account');
 export const orderIdText = z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be the id of an order');
 
 const orderShape = z.strictObject({
-  clientOrderId: clientOrderId.describe('Yours; the same again with the same body has no second effect.'),
+  clientOrderId: chosenId.describe('Yours; the same again with the same body has no second effect.'),
   symbol: symbolText,
   side: z.enum(['buy', 'sell']),
   type: z.enum(['market', 'limit', 'stop', 'stop-limit', 'trailing-stop']),
@@ -31,7 +32,7 @@ const orderShape = z.strictObject({
   takeProfit: decimalText.optional(),
   reduceOnly: z.boolean().optional(),
   postOnly: z.boolean().optional(),
-  ocoGroup: clientOrderId.optional(),
+  ocoGroup: chosenId.optional(),
 });
 type OrderShape = z.output<typeof orderShape>;
 

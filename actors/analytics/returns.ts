@@ -50,14 +50,10 @@ export function annualGrowth(start: Decimal, end: Decimal, days: number): Decima
   return end.div(start).pow(new Decimal(CALENDAR_DAYS).div(days)).minus(ONE);
 }
 
-/** What a trade brings on average: average win × share of wins − average loss × share of losses. A trade that brings nothing is a loss. */
+/** What a trade brings on average: average win × share of wins − average loss × share of losses, which is the mean of them all. */
 export function expectancy(profits: readonly Decimal[]): Decimal | undefined {
   if (profits.length === 0) return undefined;
-  const wins = profits.filter((profit) => profit.gt(0));
-  const losses = profits.filter((profit) => !profit.gt(0));
-  const part = (of: readonly Decimal[]) =>
-    of.length === 0 ? ZERO : sum(of).div(of.length).times(of.length).div(profits.length);
-  return part(wins).plus(part(losses));
+  return sum(profits).div(profits.length);
 }
 
 function observed(returns: Returns): readonly Decimal[] {

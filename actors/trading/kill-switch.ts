@@ -27,12 +27,15 @@ export function releasesNeeded({ scope, tenantId }: LatchedSwitch): number {
   return scope === 'platform' || tenantId === undefined ? 2 : 1;
 }
 
-export function stops(latched: LatchedSwitch, subject: SwitchSubject): boolean {
+/** Whom a switch or a bound is for. Absent: whoever it is. */
+export type Scoped = Pick<Partial<SwitchSubject>, 'tenantId' | 'accountId' | 'strategyId' | 'symbol'>;
+
+export function covers({ tenantId, accountId, strategyId, symbol }: Scoped, subject: SwitchSubject): boolean {
   return (
-    (latched.tenantId === undefined || latched.tenantId === subject.tenantId) &&
-    (latched.accountId === undefined || latched.accountId === subject.accountId) &&
-    (latched.strategyId === undefined || latched.strategyId === subject.strategyId) &&
-    (latched.symbol === undefined || latched.symbol === subject.symbol)
+    (tenantId === undefined || tenantId === subject.tenantId) &&
+    (accountId === undefined || accountId === subject.accountId) &&
+    (strategyId === undefined || strategyId === subject.strategyId) &&
+    (symbol === undefined || symbol === subject.symbol)
   );
 }
 
@@ -59,6 +62,6 @@ export class KillSwitchBoard {
   /** The first that stands against it. Asked for every order, and nearly always of an empty board. */
   find(subject: SwitchSubject): LatchedSwitch | undefined {
     if (this.#latched.length === 0) return undefined;
-    return this.#latched.find((latched) => stops(latched, subject));
+    return this.#latched.find((latched) => covers(latched, subject));
   }
 }

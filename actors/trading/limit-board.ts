@@ -1,6 +1,6 @@
 /** The bounds of all scopes, and what of them is in force for an order: of each bound the tightest, with whoever has set it. */
 import type { KillSwitch } from './account.ts';
-import type { SwitchSubject } from './kill-switch.ts';
+import { covers, type Scoped, type SwitchSubject } from './kill-switch.ts';
 import { isTighter, tightest, type RiskLimits } from './risk-limits.ts';
 
 /** Bounds that somebody has set while the platform runs. Absent names: whatever they are. */
@@ -81,19 +81,11 @@ export class LimitBoard {
   }
 
   #of(subject: SwitchSubject): readonly LimitLayer[] {
-    return this.all.filter(
-      ({ tenantId, accountId, strategyId, symbol }) =>
-        (tenantId === undefined || tenantId === subject.tenantId) &&
-        (accountId === undefined || accountId === subject.accountId) &&
-        (strategyId === undefined || strategyId === subject.strategyId) &&
-        (symbol === undefined || symbol === subject.symbol),
-    );
+    return this.all.filter((layer) => covers(layer, subject));
   }
 }
 
-type Names = Pick<Partial<SwitchSubject>, 'tenantId' | 'accountId' | 'strategyId' | 'symbol'>;
-
 /** One for each subject; names hold no slash. */
-function keyOf({ tenantId, accountId, strategyId, symbol }: Names): string {
+function keyOf({ tenantId, accountId, strategyId, symbol }: Scoped): string {
   return `${tenantId ?? ''}/${accountId ?? ''}/${strategyId ?? ''}/${symbol ?? ''}`;
 }

@@ -95,10 +95,10 @@ export class MarketHours implements TradingHours, TradingDays {
 
   #hasSession(day: Temporal.PlainDate): boolean {
     const toMicros = this.#endOf(day);
-    const { closes } = this.#windowAt(toMicros - 1);
+    const { opens, closes } = this.#windowAt(toMicros - 1);
     const fromMicros = this.#endOf(day.subtract({ days: 1 }));
     // The last session that ends by the end of the day, or is cut by it.
-    const at = lastAtOrBefore(this.#window.opens, toMicros - 1);
+    const at = lastAtOrBefore(opens, toMicros - 1);
     return at >= 0 && closes[at]! > fromMicros;
   }
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { AuditEntry } from '../../actors/audit-log.ts';
 import { formatTime } from '../../actors/trading/time.ts';
 import { tenantSchema } from './migration-files.ts';
-import type { Database, Queryable } from './postgres.ts';
+import { momentOf, type Database, type Queryable } from './postgres.ts';
 import { asTenant } from './roles.ts';
 
 /** Appends in order, in one transaction; writers of one log wait for each other. */
@@ -73,7 +73,7 @@ async function appendTo(transaction: Queryable, table: string, entries: readonly
   });
   await transaction.query(
     `insert into ${table} (seq, at, tenant_id, subject, action, target, details, previous_hash, hash)
-     select r.seq, timestamptz 'epoch' + r.at * interval '1 microsecond', r.tenant_id, r.subject, r.action, r.target, r.details,
+     select r.seq, ${momentOf('r.at')}, r.tenant_id, r.subject, r.action, r.target, r.details,
        decode(r.previous_hash, 'hex'), decode(r.hash, 'hex')
      from json_to_recordset($1) as r (seq bigint, at bigint, tenant_id int, subject text, action text, target text, details jsonb,
        previous_hash text, hash text)`,

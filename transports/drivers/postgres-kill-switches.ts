@@ -1,6 +1,6 @@
 /** Kill switches as the database keeps them. */
 import { releasesNeeded, type LatchedSwitch } from '../../actors/trading/kill-switch.ts';
-import type { Queryable } from './postgres.ts';
+import { momentOf, type Queryable } from './postgres.ts';
 
 interface Row {
   readonly id: string;
@@ -40,7 +40,7 @@ export async function saveKillSwitch(database: Queryable, latched: LatchedSwitch
   await database.query(
     `insert into platform.kill_switch as k (kill_switch_id, scope, tenant_id, account_id, strategy_id, symbol, flatten, reason,
        latched_by, latched_at, released_by, released_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, timestamptz 'epoch' + $10::bigint * interval '1 microsecond', $11,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, ${momentOf('$10')}, $11,
        case when $12 then clock_timestamp() end)
      on conflict (kill_switch_id) do update
        set released_by = excluded.released_by, released_at = coalesce(k.released_at, excluded.released_at)

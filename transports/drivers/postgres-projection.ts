@@ -2,7 +2,7 @@
 import assert from 'node:assert';
 import type { JournalledCommit } from '../../actors/trading/events.ts';
 import { tenantSchema } from './migration-files.ts';
-import type { Database, Queryable } from './postgres.ts';
+import { momentOf, type Database, type Queryable } from './postgres.ts';
 import { asTenant } from './roles.ts';
 import { ordersToLookUp, projectionRows, type KnownOrder } from './projection-rows.ts';
 
@@ -99,11 +99,6 @@ async function lookUp(
   return rows;
 }
 
-/** Microseconds to a moment, exactly: PostgreSQL's to_timestamp takes floating seconds. */
-function moment(column: string): string {
-  return `timestamptz 'epoch' + r.${column} * interval '1 microsecond'`;
-}
-
 const orderColumns = `account_id bigint, order_id text, state text, quantity numeric, limit_price numeric, terms jsonb, progress jsonb,
   filled_quantity numeric, filled_value numeric, reason text, updated_at bigint, seqs bigint[]`;
 
@@ -111,7 +106,7 @@ const insertOrders = (schema: string): string => `
 insert into ${schema}."order" (account_id, order_id, number, client_order_id, symbol, side, type, quantity, limit_price, time_in_force,
   source, terms, progress, state, filled_quantity, filled_value, denial, reason, submitted_at, updated_at, seqs)
 select r.account_id, r.order_id, r.number, r.client_order_id, r.symbol, r.side, r.type, r.quantity, r.limit_price, r.time_in_force,
-  r.source, r.terms, r.progress, r.state, r.filled_quantity, r.filled_value, r.denial, r.reason, ${moment('submitted_at')}, ${moment('updated_at')}, r.seqs
+  r.source, r.terms, r.progress, r.state, r.filled_quantity, r.filled_value, r.denial, r.reason, ${momentOf('r.submitted_at')}, ${momentOf('r.updated_at')}, r.seqs
 from json_to_recordset($1) as r (${orderColumns}, number bigint, client_order_id text, symbol text, side text, type text,
   time_in_force text, source text, denial jsonb, submitted_at bigint)`;
 
@@ -119,13 +114,13 @@ const changeOrders = (schema: string): string => `
 update ${schema}."order" o
 set state = r.state, quantity = r.quantity, limit_price = r.limit_price, terms = r.terms, progress = r.progress,
   filled_quantity = r.filled_quantity, filled_value = o.filled_value + r.filled_value,
-  reason = coalesce(r.reason, o.reason), updated_at = ${moment('updated_at')}, seqs = o.seqs || r.seqs
+  reason = coalesce(r.reason, o.reason), updated_at = ${momentOf('r.updated_at')}, seqs = o.seqs || r.seqs
 from json_to_recordset($1) as r (${orderColumns})
 where o.account_id = r.account_id and o.order_id = r.order_id`;
 
 const insertFills = (schema: string): string => `
 insert into ${schema}.fill (account_id, seq, ordinal, fill_id, order_id, symbol, side, quantity, price, at, broker_at)
-select r.account_id, r.seq, r.ordinal, r.fill_id, r.order_id, r.symbol, r.side, r.quantity, r.price, ${moment('at')}, ${moment('broker_at')}
+select r.account_id, r.seq, r.ordinal, r.fill_id, r.order_id, r.symbol, r.side, r.quantity, r.price, ${momentOf('r.at')}, ${momentOf('r.broker_at')}
 from json_to_recordset($1) as r (account_id bigint, seq bigint, ordinal int, fill_id text, order_id text, symbol text, side text,
   quantity numeric, price numeric, at bigint, broker_at bigint)`;
 
@@ -133,14 +128,14 @@ const insertLedger = (schema: string): string => `
 insert into ${schema}.ledger (account_id, seq, ordinal, reason, amount, balance, currency, order_id, fill_id, position_id, quote_amount,
   quote_currency, conversion_rate, at)
 select r.account_id, r.seq, r.ordinal, r.reason, r.amount, r.balance, r.currency, r.order_id, r.fill_id, r.position_id, r.quote_amount,
-  r.quote_currency, r.conversion_rate, ${moment('at')}
+  r.quote_currency, r.conversion_rate, ${momentOf('r.at')}
 from json_to_recordset($1) as r (account_id bigint, seq bigint, ordinal int, reason text, amount numeric, balance numeric, currency text,
   order_id text, fill_id text, position_id text, quote_amount numeric, quote_currency text,
   conversion_rate numeric, at bigint)`;
 
 const putPositions = (schema: string): string => `
 insert into ${schema}.position (account_id, position_id, symbol, side, state, quantity, cost, average_price, updated_at, seq)
-select r.account_id, r.position_id, r.symbol, r.side, r.state, r.quantity, r.cost, r.average_price, ${moment('at')}, r.seq
+select r.account_id, r.position_id, r.symbol, r.side, r.state, r.quantity, r.cost, r.average_price, ${momentOf('r.at')}, r.seq
 from json_to_recordset($1) as r (account_id bigint, position_id text, symbol text, side text, state text, quantity numeric, cost numeric,
   average_price numeric, at bigint, seq bigint)
 on conflict (account_id, position_id) do update

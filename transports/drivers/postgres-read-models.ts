@@ -15,7 +15,7 @@ import { formatTime } from '../../actors/trading/time.ts';
 import type { EntityKey } from '../../runtime/journal.ts';
 import { tenantSchema } from './migration-files.ts';
 import { pageOf, readCursor, type Page } from './page.ts';
-import type { Database, QueryResult } from './postgres.ts';
+import { momentOf, type Database, type QueryResult } from './postgres.ts';
 import { asTenant } from './roles.ts';
 
 export interface AccountIds {
@@ -190,7 +190,7 @@ export async function saveSignal(
 ): Promise<void> {
   await database.query(
     `insert into ${tenantSchema(tenantId)}.signal (signal_id, created_at, body)
-     values ($1, timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3)
+     values ($1, ${momentOf('$2')}, $3)
      on conflict (signal_id) do update set body = excluded.body`,
     [signal.signalId, signal.timeMicros, JSON.stringify(signal.body, storable)],
   );
@@ -279,13 +279,12 @@ async function rowsBySeq<Row extends BySeq>(
   columns: string,
 ): Promise<readonly Row[]> {
   const before = readCursor(query.cursor, 's');
-  const moment = (parameter: string) => `timestamptz 'epoch' + ${parameter}::bigint * interval '1 microsecond'`;
   const { rows } = await readAs<Row>(
     database,
     query.tenantId,
     `select seq, ordinal, ${columns} from ${tenantSchema(query.tenantId)}.${table}
-     where account_id = $1 and (seq, ordinal) < ($2, $3) and ($5::bigint is null or at >= ${moment('$5')})
-       and ($6::bigint is null or at < ${moment('$6')}) order by seq desc, ordinal desc limit $4`,
+     where account_id = $1 and (seq, ordinal) < ($2, $3) and ($5::bigint is null or at >= ${momentOf('$5')})
+       and ($6::bigint is null or at < ${momentOf('$6')}) order by seq desc, ordinal desc limit $4`,
     [
       ...[query.accountId, before[0] ?? lastNumber, before[1] ?? 0, query.limit + 1],
       ...[query.fromMicros ?? null, query.toMicros ?? null],

@@ -2,7 +2,7 @@
 import type { LimitLayer } from '../../actors/trading/limit-board.ts';
 import { decodeLimits, encodeLimits } from '../../actors/trading/risk-limits-text.ts';
 import { Terminal } from '../../runtime/errors.ts';
-import type { Queryable } from './postgres.ts';
+import { momentOf, type Queryable } from './postgres.ts';
 
 interface Row {
   readonly version: number;
@@ -39,7 +39,7 @@ export async function saveRiskLimits(database: Queryable, layer: Omit<LimitLayer
   const { scope, tenantId, accountId, strategyId, symbol, limits, reason, by, setMicros } = layer;
   const { rows } = await database.query<{ version: number }>(
     `insert into platform.risk_limits (scope, tenant_id, account_id, strategy_id, symbol, limits, reason, set_by, set_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, timestamptz 'epoch' + $9::bigint * interval '1 microsecond') returning version`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, ${momentOf('$9')}) returning version`,
     [
       ...[scope, tenantId ?? null, accountId ?? null, strategyId ?? null, symbol ?? null],
       ...[JSON.stringify(encodeLimits(limits)), reason, by, setMicros],

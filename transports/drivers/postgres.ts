@@ -42,6 +42,11 @@ export interface Queryable {
   ): Promise<QueryResult<Row>>;
 }
 
+/** SQL that makes a moment of microseconds since the epoch, exactly: PostgreSQL's to_timestamp takes floating seconds. @param micros a column or parameter */
+export function momentOf(micros: string): string {
+  return `timestamptz 'epoch' + ${micros}::bigint * interval '1 microsecond'`;
+}
+
 export interface TransactionOptions {
   /** It changes nothing, so it may be done again: once, where its connection was lost. */
   readonly isRepeatable?: boolean;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { KillSwitchBoard, releasesNeeded, stops, type LatchedSwitch } from '../../../actors/trading/kill-switch.ts';
+import { covers, KillSwitchBoard, releasesNeeded, type LatchedSwitch } from '../../../actors/trading/kill-switch.ts';
 
 const thrown = (change: Partial<LatchedSwitch>): LatchedSwitch => ({
   ...{ id: 'k-1', scope: 'platform', flatten: false, reason: 'r', by: 'b', latchedMicros: 1, releasedBy: [] },
@@ -19,7 +19,7 @@ test.each([
   [{ scope: 'strategy', tenantId: 1, strategyId: 'cross' }, true],
   [{ scope: 'strategy', tenantId: 1, strategyId: 'other' }, false],
 ] as const)('a switch with %o stops an order: %s', (change, isStopped) => {
-  expect(stops(thrown(change), subject)).toBe(isStopped);
+  expect(covers(thrown(change), subject)).toBe(isStopped);
 });
 
 test('a board finds what stands against an order until it is released', () => {

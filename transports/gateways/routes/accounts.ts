@@ -110,19 +110,17 @@ export function accountRoutes(app: App, context: GatewayContext): void {
 const csvPageRows = 500;
 const fillColumns = ['time', 'brokerTime', 'symbol', 'side', 'quantity', 'price', 'orderId', 'fillId'] as const;
 const ledgerColumns = [
-  ...[
-    'time',
-    'reason',
-    'amount',
-    'balance',
-    'currency',
-    'orderId',
-    'fillId',
-    'positionId',
-    'quoteAmount',
-    'quoteCurrency',
-    'conversionRate',
-  ],
+  'time',
+  'reason',
+  'amount',
+  'balance',
+  'currency',
+  'orderId',
+  'fillId',
+  'positionId',
+  'quoteAmount',
+  'quoteCurrency',
+  'conversionRate',
 ] as const;
 const historyQuery = pageQuery.extend({
   format: z.enum(['json', 'csv']).default('json').describe('csv: all of it at once, whatever limit and cursor say.'),

@@ -2,14 +2,13 @@
 import { z } from 'zod';
 import type { LatchedSwitch } from '../../../actors/trading/kill-switch.ts';
 import { formatTime } from '../../../actors/trading/time.ts';
-import { accountSlug, symbolText } from '../../codec.ts';
+import { accountSlug, chosenId, symbolText } from '../../codec.ts';
 import { sendProblem } from '../../http-errors.ts';
 import type { App } from '../../http.ts';
 import type { Principal } from '../../services.ts';
 import type { GatewayContext } from '../gateway.ts';
 import { callerOf, sendNotFound } from './shared.ts';
 
-const name = z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -');
 const body = z
   .strictObject({
     scope: z.enum(['platform', 'tenant', 'account', 'strategy', 'symbol']),
@@ -23,13 +22,13 @@ const body = z
     reason: z.string().min(1).max(500),
   })
   .superRefine(({ scope, id }, context) => {
-    const shape = { account: accountSlug, strategy: name, symbol: symbolText };
+    const shape = { account: accountSlug, strategy: chosenId, symbol: symbolText };
     const fault = (message: string) => context.addIssue({ code: 'custom', path: ['id'], message });
     if (scope === 'platform' || scope === 'tenant') {
       if (id !== undefined) fault(`must be absent with scope ${scope}`);
     } else if (id === undefined || !shape[scope].safeParse(id).success) fault(`must name the ${scope}`);
   });
-const params = z.strictObject({ id: name });
+const params = z.strictObject({ id: chosenId });
 
 export function killSwitchRoutes(app: App, { services }: GatewayContext): void {
   const { killSwitches } = services;

@@ -4,19 +4,18 @@ import type { EffectiveLimit } from '../../../actors/trading/limit-board.ts';
 import type { BlockReason } from '../../../actors/trading/events.ts';
 import { decodeLimits, encodeLimit } from '../../../actors/trading/risk-limits-text.ts';
 import { formatTime } from '../../../actors/trading/time.ts';
-import { accountSlug, symbolText } from '../../codec.ts';
+import { accountSlug, chosenId, symbolText } from '../../codec.ts';
 import { sendProblem } from '../../http-errors.ts';
 import type { App } from '../../http.ts';
 import type { Principal } from '../../services.ts';
 import type { GatewayContext } from '../gateway.ts';
 import { accountParams, callerOf, sendNotFound, sendOutcome } from './shared.ts';
 
-const name = z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -');
 const reason = z.string().min(1).max(500);
 const query = z.strictObject({
   account: accountSlug.optional(),
   symbol: symbolText.optional(),
-  strategy: name.optional(),
+  strategy: chosenId.optional(),
 });
 const body = z
   .strictObject({
@@ -24,7 +23,7 @@ const body = z
     account: accountSlug
       .optional()
       .describe('With scope account; with strategy and symbol where it is of one account only.'),
-    strategy: name.optional().describe('With scope strategy.'),
+    strategy: chosenId.optional().describe('With scope strategy.'),
     symbol: symbolText.optional().describe('With scope symbol.'),
     limits: z.record(z.string(), z.unknown()).describe('All bounds of this subject; an empty object takes them back.'),
     reason,
