@@ -22,7 +22,7 @@ import type { AccountCommand, AccountReply } from './trading/commands.ts';
 import { channelOf, type AccountCommit, type AccountEvent, type PublishedEvent } from './trading/events.ts';
 import type { Instrument } from './trading/instrument.ts';
 import { orderToPlace } from './trading/reconcile.ts';
-import { commitsOf, type PlatformTopics } from './trading/topics.ts';
+import { commitsOf, type Alert, type PlatformTopics } from './trading/topics.ts';
 
 export type TradingAccountMessage = EventSourcedMessage<Account, AccountCommand, AccountReply>;
 export type AccountCommandResult = CommandResult<AccountReply>;
@@ -110,7 +110,11 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
           session?.tell({ type: 'cancel', orderId: event.orderId, requestId: `c${seq}` }, { control: true });
         } else {
           const alarm = alarms.get(event.type);
-          if (alarm) context.log[alarm.level]({ tenant, account, seq, ...event }, alarm.text);
+          if (!alarm) continue;
+          context.log[alarm.level]({ tenant, account, seq, ...event }, alarm.text);
+          const { type, timeMicros } = event;
+          const { severity, text } = alarm;
+          spec.bus.publish('alerts', { tenantId, timeMicros, severity, type, subject: account, account, text });
         }
       }
       spec.bus.publish(topic, told);
@@ -132,15 +136,18 @@ export function tradingAccount(spec: TradingAccountSpec): Behavior<unknown, Trad
   });
 }
 
-/** What an operator should hear of. */
-const alarms: ReadonlyMap<AccountEvent['type'], { readonly level: 'warn' | 'error'; readonly text: string }> = new Map([
+/** What an operator should hear of, and whose account it is. */
+const alarms: ReadonlyMap<
+  AccountEvent['type'],
+  { readonly level: 'warn' | 'error'; readonly severity: Alert['severity']; readonly text: string }
+> = new Map([
   [
     'order-report-quarantined',
-    { level: 'error', text: 'the broker reported what cannot be: it is kept without effect' },
+    { level: 'error', severity: 'critical', text: 'the broker reported what cannot be: it is kept without effect' },
   ],
-  ['trading-blocked', { level: 'error', text: 'nothing more may be opened' }],
-  ['margin-called', { level: 'warn', text: 'the margin is short' }],
-  ['stopped-out', { level: 'warn', text: 'positions are closed for want of margin' }],
+  ['trading-blocked', { level: 'error', severity: 'critical', text: 'nothing more may be opened' }],
+  ['margin-called', { level: 'warn', severity: 'warning', text: 'the margin is short' }],
+  ['stopped-out', { level: 'warn', severity: 'critical', text: 'positions are closed for want of margin' }],
 ]);
 
 const accountText = { version: ACCOUNT_SNAPSHOT_VERSION, encode: encodeAccount, decode: decodeAccount };

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { database, type DatabaseStep } from '../actors/database.ts';
+import { LatestBoard } from '../actors/market/latest.ts';
 import { QuoteBoard } from '../actors/market/quote.ts';
 import { projector, type ProjectorMessage } from '../actors/projector.ts';
 import { accountPath, type TradingAccountMessage } from '../actors/trading-account.ts';
@@ -147,6 +148,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       hours,
       days: tradingDays(),
     },
+    watched: { candles: new LatestBoard(), books: new LatestBoard() },
     marketEpoch: clock.wallMicros().toString(36),
     epochOf: (slot) => ownership?.epochOf(slot),
     async lookUpCommand(key, commandId, throughSeq) {
@@ -159,12 +161,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     strategies: (tenant: string) =>
       strategies.filter((each) => each.tenant === tenant).map((each) => strategyWorker(stage, each, true)),
     providers: [createLocalModel({ clock })],
-    saveDecision: (tenantId: number, decision: Parameters<typeof decisionJson>[0]) =>
-      saveSignal(storage.database(), tenantId, {
-        signalId: decision.id,
-        timeMicros: decision.timeMicros,
-        body: decisionJson(decision, instruments),
-      }),
+    async saveDecision(tenantId: number, decision: Parameters<typeof decisionJson>[0]) {
+      const json = decisionJson(decision, instruments);
+      await saveSignal(storage.database(), tenantId, {
+        ...{ signalId: decision.id, timeMicros: decision.timeMicros, body: json },
+      });
+      bus.publish(`signals:${tenantId}/${decision.request.symbol}`, { json });
+    },
     writeAudit: (entries: Parameters<typeof appendAudit>[1]) => appendAudit(storage.database(), entries),
   };
 

@@ -137,7 +137,14 @@ export function killSwitchDesk(options: {
         ...(symbol === undefined ? {} : { symbol }),
         ...(strategyId === undefined ? {} : { strategyId }),
       };
-      return actor().ask({ type: 'latch', latched }, ask);
+      const answer = await actor().ask({ type: 'latch', latched }, ask);
+      stage.bus.publish('alerts', {
+        ...{ tenantId: principal.tenantId, timeMicros: latched.latchedMicros, severity: 'critical' },
+        ...{ type: 'kill-switch', subject: account ?? symbol ?? strategyId ?? scope },
+        ...(account !== undefined && { account }),
+        text: `trading is stopped: ${reason}`,
+      });
+      return answer;
     },
     async release(principal, id) {
       const latched = stage.killSwitches.get(id);

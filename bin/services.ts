@@ -5,7 +5,10 @@ import { routerPath, type AiRouterMessage, type Decision } from '../actors/ai-ro
 import { providerPath, type AiProviderMessage } from '../actors/ai-provider.ts';
 import type { AuditLogMessage } from '../actors/audit-log.ts';
 import type { CandleInterval } from '../actors/market/candle.ts';
+import { LatestBoard } from '../actors/market/latest.ts';
 import { tenantPath } from '../actors/tenant.ts';
+import { decodePayload, encodeEvent } from '../actors/trading/codec.ts';
+import { channelOf } from '../actors/trading/events.ts';
 import type { Instrument } from '../actors/trading/instrument.ts';
 import type { Config } from '../config/config.ts';
 import { services as serviceMap, serviceNames } from '../config/ports.ts';
@@ -16,7 +19,14 @@ import { treeHealth } from '../supervisors/health.ts';
 import { findCredential } from '../transports/drivers/postgres-credentials.ts';
 import { getOrder, getSignal, listFills, listLedger, listOrders } from '../transports/drivers/postgres-read-models.ts';
 import { platformMetrics } from '../transports/metrics.ts';
-import type { AccountEntry, HealthReport, Principal, Services, SignalDecision } from '../transports/services.ts';
+import type {
+  AccountEntry,
+  HealthReport,
+  JournalledRow,
+  Principal,
+  Services,
+  SignalDecision,
+} from '../transports/services.ts';
 import { withTimeout, type Database } from '../transports/drivers/postgres.ts';
 import type { PoolStats } from '../transports/drivers/pool-meter.ts';
 import type { Replica } from '../transports/drivers/postgres-replica.ts';
@@ -69,7 +79,10 @@ export function createServices({
     if (!found || found.revokedAt || (found.expiresAt && found.expiresAt.getTime() <= nowMs) || !isRole(found.role))
       return undefined;
     const { keyId, role, tenantId, tenantSlug } = found;
-    return { subjectId: keyId, role, tenantId: tenantId ?? undefined, tenant: tenantSlug ?? undefined };
+    return {
+      ...{ subjectId: keyId, role, tenantId: tenantId ?? undefined, tenant: tenantSlug ?? undefined },
+      ...(found.expiresAt && { expiresMicros: found.expiresAt.getTime() * 1_000 }),
+    };
   }
 
   /** From the replica where there is one that has it. */
@@ -116,6 +129,13 @@ export function createServices({
     system.find<AuditLogMessage>(path)?.tell({ type: 'record', entry: timed });
   }
 
+  async function* journalled({ tenantId, accountId }: AccountEntry, afterSeq: number): AsyncIterable<JournalledRow> {
+    for await (const { seq, payload } of storage.journal.read({ tenantId, entityId: accountId }, afterSeq)) {
+      const { events } = decodePayload(payload);
+      yield { seq, events: events.map((event) => ({ channel: channelOf(event), json: encodeEvent(event, find) })) };
+    }
+  }
+
   async function findSignal(principal: Principal, id: string): Promise<SignalDecision | undefined> {
     if (principal.tenantId === undefined) return undefined;
     const json = await getSignal(storage.database(), principal.tenantId, id);
@@ -124,12 +144,16 @@ export function createServices({
 
   return {
     ...{ version, clock, log, directory: system, bus, quotes, instruments },
+    candles: stage.watched?.candles ?? new LatestBoard(),
+    books: stage.watched?.books ?? new LatestBoard(),
     hours: stage.hours,
-    quoteEpoch: () => stage.marketEpoch,
+    marketEpoch: () => stage.marketEpoch,
     rateLimits: shared.store.rateLimits,
     findPrincipal,
     accountsOf: (principal) => registry.accountsOf(principal),
     findAccount: (principal, account) => registry.findAccount(principal, account),
+    glance: ({ tenantId, accountId }) => stage.accounts.get(tenantId, accountId)?.state,
+    journalled,
     history: {
       orders: (account, query) =>
         report(account, query.throughSeq, (from) => listOrders(from, { ...idsOf(account), ...query }, find)),

@@ -6,6 +6,9 @@ import { aiRouter, type Decision } from '../actors/ai-router.ts';
 import type { GuardInput } from '../actors/ai/guard.ts';
 import type { AiProvider } from '../actors/ai/provider.ts';
 import { brokerSession, type BrokerSessionMessage } from '../actors/broker-session.ts';
+import type { CandleUpdate } from '../actors/market/candle.ts';
+import type { LatestBoard } from '../actors/market/latest.ts';
+import type { BookUpdate } from '../actors/market/order-book.ts';
 import type { Quote, QuoteBoard } from '../actors/market/quote.ts';
 import { journalWriter, type JournalWriterMessage } from '../actors/journal-writer.ts';
 import { pricePath, priceStream, type PriceStreamMessage, type PriceStreamSpec } from '../actors/price-stream.ts';
@@ -35,6 +38,8 @@ export interface Stage {
   readonly system: ActorSystem;
   readonly bus: EventBus<PlatformTopics>;
   readonly quotes: QuoteBoard;
+  /** The latest of each series and book, for those who watch them; absent in a replay, which nobody watches. */
+  readonly watched?: { readonly candles: LatestBoard<CandleUpdate>; readonly books: LatestBoard<BookUpdate> };
   /** Epoch of the market channels: new with every process, opaque. */
   readonly marketEpoch: string;
   readonly instruments: ReadonlyMap<string, Instrument>;

@@ -48,12 +48,30 @@ export interface Limits {
     /** Longest `id` of a client message. */
     readonly messageIdCharacters: number;
     readonly heartbeatMs: number;
-    /** Above either, quotes are thinned to the latest a symbol. */
+    /** Of this process; above it an upgrade is answered with 503. */
+    readonly connections: number;
+    /** What all connections of a tenant have and do together. */
+    readonly tenant: {
+      readonly connections: number;
+      readonly channels: number;
+      readonly messages: { readonly perSecond: number; readonly burst: number };
+    };
+    /** How long a ticket is good, and how many may be out. */
+    readonly ticketMs: number;
+    readonly tickets: number;
+    /** For how long prices are collected before they are written, by how busy the event loop is (0 to 1), the busiest first; below all of them to the end of the turn. */
+    readonly flushWindows: readonly { readonly aboveBusyShare: number; readonly ms: number }[];
+    /** Unsent bytes, a round trip, or the age of what is not acknowledged, above any of which a client gets the newest of each market channel alone. */
     readonly slowBytes: number;
     readonly slowRoundTripMs: number;
-    /** Unsent account events, or time spent slow, above either of which the connection is closed with 4008. */
+    readonly slowAcknowledgeMs: number;
+    /** Which round trip, kept for how long, ends that. */
+    readonly recoverRoundTripMs: number;
+    readonly recoverAfterMs: number;
+    /** Unsent account events, a round trip, or time spent slow, above any of which the connection is closed with 4008. */
     readonly slowCloseBytes: number;
     readonly slowCloseAfterMs: number;
+    readonly degradedCloseAfterMs: number;
     /** What an account keeps at hand for clients that resume: events, and how old they may be. */
     readonly resumeRingEvents: number;
     readonly resumeRingMs: number;
@@ -241,10 +259,22 @@ export const limits: Limits = {
     protocolErrorWindowMs: 10_000,
     messageIdCharacters: 64,
     heartbeatMs: 5_000,
+    connections: 20_000,
+    tenant: { connections: 5_000, channels: 100_000, messages: { perSecond: 10_000, burst: 20_000 } },
+    ticketMs: 30_000,
+    tickets: 10_000,
+    flushWindows: [
+      { aboveBusyShare: 0.8, ms: 10 },
+      { aboveBusyShare: 0.5, ms: 5 },
+    ],
     slowBytes: 64 * KiB,
     slowRoundTripMs: 1_500,
+    slowAcknowledgeMs: 5_000,
+    recoverRoundTripMs: 500,
+    recoverAfterMs: 10_000,
     slowCloseBytes: 256 * KiB,
     slowCloseAfterMs: 15_000,
+    degradedCloseAfterMs: 120_000,
     resumeRingEvents: 1_000,
     resumeRingMs: 300_000,
     resumeJournalRows: 10_000,
@@ -306,6 +336,10 @@ export function assertLimits({
   assert(stream.slowCloseBytes > stream.slowBytes, 'a client is slow before it is closed for being slow');
   assert(stream.slowCloseAfterMs > stream.slowRoundTripMs, 'a slow client is given time before it is closed');
   assert(stream.slowCloseAfterMs > stream.heartbeatMs, 'a silent client is asked at least once before it is closed');
+  assert(stream.degradedCloseAfterMs > stream.recoverAfterMs, 'a slow client has time to recover before it is closed');
+  assert(stream.recoverRoundTripMs < stream.slowRoundTripMs, 'a client that has recovered is not slow again at once');
+  assert(stream.connections >= stream.tenant.connections, 'one tenant has no more connections than there may be');
+  assert(stream.tenant.channels >= stream.channelsPerConnection, 'one connection may have all its channels');
   assert(stream.slowCloseBytes > stream.maxPayloadBytes, 'the largest reply fits before a client is closed as slow');
   assert(stream.resumeJournalRows >= stream.resumeRingEvents, 'the journal reaches further back than the ring');
   assert(

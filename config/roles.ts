@@ -7,6 +7,8 @@ export const roles = ['trader', 'tenant-admin', 'platform-admin', 'ops', 'audito
 export type Role = (typeof roles)[number];
 
 const allowed = {
+  // What may be heard there, each channel says for itself.
+  'streams:read': ['trader', 'tenant-admin', 'platform-admin', 'ops', 'auditor'],
   'market:read': ['trader', 'tenant-admin'],
   'accounts:read': ['trader', 'tenant-admin', 'auditor'],
   'orders:write': ['trader'],

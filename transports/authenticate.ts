@@ -48,7 +48,8 @@ export function createAuthenticate(
     }
     try {
       const principal = await find(token);
-      if (principal) return { ok: true, result: principal };
+      const isValid = principal && clock.wallMicros() < (principal.expiresMicros ?? Infinity);
+      if (isValid) return { ok: true, result: principal };
     } catch (error) {
       const problem = problemOf(error);
       if (problem.code === 'INTERNAL') log.error({ err: error }, 'a credential could not be looked up');

@@ -4,8 +4,12 @@ import type { AccountCommandResult } from '../actors/trading-account.ts';
 import type { LatchAnswer, ReleaseAnswer } from '../actors/kill-switches.ts';
 import type { LatchedSwitch } from '../actors/trading/kill-switch.ts';
 import type { Signal } from '../actors/ai/signal.ts';
+import type { CandleUpdate } from '../actors/market/candle.ts';
+import type { LatestBoard } from '../actors/market/latest.ts';
+import type { BookUpdate } from '../actors/market/order-book.ts';
 import type { QuoteBoard } from '../actors/market/quote.ts';
-import type { TradingHours } from '../actors/trading/account.ts';
+import type { Account, TradingHours } from '../actors/trading/account.ts';
+import type { AccountChannel } from '../actors/trading/events.ts';
 import type { DeadManAnswer } from '../actors/dead-man.ts';
 import type { EffectiveLimit, LimitLayer } from '../actors/trading/limit-board.ts';
 import type { RiskLimits } from '../actors/trading/risk-limits.ts';
@@ -25,6 +29,7 @@ export type ServiceName = 'api' | 'database' | 'data-bridge' | 'hub' | 'ai' | 't
 
 /** What routes ask for; `bin/` hands down which role may do what. */
 export type Action =
+  | 'streams:read'
   | 'market:read'
   | 'accounts:read'
   | 'orders:write'
@@ -49,12 +54,20 @@ export interface Principal {
   /** Undefined for platform roles. */
   readonly tenantId: number | undefined;
   readonly tenant: string | undefined;
+  /** When the credential ends; absent: never. */
+  readonly expiresMicros?: number;
 }
 
 /** An account as the registry has it, with its tenant. */
 export interface AccountEntry extends RegisteredAccount {
   readonly tenantId: number;
   readonly tenant: string;
+}
+
+/** A row of an account's journal as streams show it. */
+export interface JournalledRow {
+  readonly seq: number;
+  readonly events: readonly { readonly channel: AccountChannel; readonly json: string }[];
 }
 
 /** One page, newest first; `nextCursor` is absent on the last. */
@@ -195,11 +208,15 @@ export interface Services {
   readonly directory: Directory;
   readonly bus: EventBus<PlatformTopics>;
   readonly quotes: QuoteBoard;
+  /** By `seriesKey`. */
+  readonly candles: LatestBoard<CandleUpdate>;
+  /** By symbol; nothing where the source has no depth. */
+  readonly books: LatestBoard<BookUpdate>;
   readonly instruments: ReadonlyMap<string, Instrument>;
   /** When a symbol trades; undefined: at any time. */
   hours(symbol: string): TradingHours | undefined;
-  /** Epoch of the market channels of a symbol. */
-  quoteEpoch(symbol: string): string;
+  /** Epoch of the market channels of a symbol or account: new with every process. */
+  marketEpoch(subject: string): string;
   /** Shared by the nodes where there is a Redis. */
   readonly rateLimits: SharedStore['rateLimits'];
   /** The holder of an API key, given its SHA-256. @throws a Retryable while it cannot be told */
@@ -207,6 +224,10 @@ export interface Services {
   /** Accounts that the principal may see, by slug. */
   accountsOf(principal: Principal): readonly AccountEntry[];
   findAccount(principal: Principal, account: string): AccountEntry | undefined;
+  /** What is durable of an account with something working or open; undefined of one that has neither. */
+  glance(account: AccountEntry): Account | undefined;
+  /** Rows of the account's journal behind `afterSeq`, with the events that clients were told. @throws a Retryable while it cannot be read */
+  journalled(account: AccountEntry, afterSeq: number): AsyncIterable<JournalledRow>;
   readonly history: History;
   health(): HealthReport;
   supervisors(): SupervisorHealth;

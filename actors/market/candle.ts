@@ -28,6 +28,23 @@ export interface CandleSeries {
   readonly current?: Candle;
 }
 
+/** What is published of one series: at most a few times a second, and whenever a candle is complete. */
+export interface CandleUpdate {
+  readonly symbol: string;
+  readonly interval: CandleInterval;
+  /** Raised by one an update, for as long as the process lives. */
+  readonly sequence: number;
+  /** The current candle is its last one. */
+  readonly series: CandleSeries;
+  /** What has become complete since the update before. */
+  readonly completed: readonly Candle[];
+}
+
+/** Of a series on a board, and behind `candles:` in its topic and its channel. */
+export function seriesKey(symbol: string, interval: CandleInterval): string {
+  return `${symbol}:${interval}`;
+}
+
 /** The series holds 500 candles, the current one included. */
 export const maxClosed = 499;
 

@@ -13,7 +13,12 @@ export interface Quote {
   readonly timeMicros: number;
   /** Raised by one a quote by the price stream of this symbol. */
   readonly sequence: number;
+  /** What is wrong with the source: the last price again, said with the next number. Absent: nothing is. */
+  readonly fault?: SourceFault;
 }
+
+/** `stale`: silent for too long while the market is open. `diverged`: another source of the same symbol says otherwise. */
+export type SourceFault = 'stale' | 'diverged';
 
 /** Whether a number can be a price: rules multiply it exactly, so it must be a safe integer, and above zero. */
 export function isPrice(value: number): boolean {

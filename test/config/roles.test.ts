@@ -4,6 +4,7 @@ import { actions, isAllowed, isRole, roles } from '../../config/roles.ts';
 /** Every role beside every action: a change of rights is a change of this table. */
 const matrix = {
   trader: [
+    'streams:read',
     'market:read',
     'accounts:read',
     'orders:write',
@@ -15,6 +16,7 @@ const matrix = {
     'health:read',
   ],
   'tenant-admin': [
+    'streams:read',
     'market:read',
     'accounts:read',
     'orders:cancel',
@@ -28,6 +30,7 @@ const matrix = {
     'health:read',
   ],
   'platform-admin': [
+    'streams:read',
     'kill-switches:read',
     'kill-switches:write',
     'risk-limits:read',
@@ -40,6 +43,7 @@ const matrix = {
     'metrics:read',
   ],
   ops: [
+    'streams:read',
     'kill-switches:read',
     'kill-switches:write',
     'risk-limits:read',
@@ -52,6 +56,7 @@ const matrix = {
     'metrics:read',
   ],
   auditor: [
+    'streams:read',
     'accounts:read',
     'kill-switches:read',
     'risk-limits:read',

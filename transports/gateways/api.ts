@@ -7,6 +7,7 @@ import { riskLimitRoutes } from './routes/risk-limits.ts';
 import { marketRoutes } from './routes/market.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { platformRoutes } from './routes/platform.ts';
+import { streamTicketRoutes } from './routes/stream-tickets.ts';
 import { webRoutes } from './routes/web.ts';
 
 export function apiGateway(context: GatewayContext): Promise<Gateway> {
@@ -21,6 +22,7 @@ export function apiGateway(context: GatewayContext): Promise<Gateway> {
       marketRoutes(app, context);
       aiRoutes(app, context);
       platformRoutes(app, context);
+      streamTicketRoutes(app, context);
       webRoutes(app, context.folders);
     },
   });

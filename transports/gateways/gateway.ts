@@ -3,8 +3,9 @@ import { AccountCommands } from '../account-commands.ts';
 import { createAuthenticate, type Authenticate, type AuthenticationLimits } from '../authenticate.ts';
 import { createHttp, type App, type HttpLimits } from '../http.ts';
 import type { Action, Role, ServiceName, Services } from '../services.ts';
-import { StreamServer } from '../stream-server.ts';
-import type { StreamLimits } from '../stream-session.ts';
+import { StreamServer } from '../streams/server.ts';
+import { acceptWebSockets } from '../websocket/ws.ts';
+import type { StreamLimits } from '../streams/session.ts';
 
 export interface GatewayLimits {
   readonly http: HttpLimits & {
@@ -30,6 +31,8 @@ export interface GatewayOptions {
 export interface GatewayContext extends GatewayOptions {
   readonly authenticate: Authenticate;
   readonly commands: AccountCommands;
+  /** One for all ports that have streams, so that a price is encoded once whoever listens. */
+  readonly streams: StreamServer;
 }
 
 export interface Gateway {
@@ -38,17 +41,14 @@ export interface Gateway {
   listen(host: string, port: number): Promise<number>;
   /** Sends clients away, answers what is under way, closes. */
   drain(): Promise<void>;
-  /** Of the streams, where the gateway has them. */
-  readonly streams: StreamServer | undefined;
 }
 
 export function gatewayContext(options: GatewayOptions): GatewayContext {
   const { services, limits } = options;
-  return {
-    ...options,
-    authenticate: createAuthenticate(services, limits.authentication),
-    commands: new AccountCommands(services, limits.ask.deadlineMs),
-  };
+  const authenticate = createAuthenticate(services, limits.authentication);
+  const commands = new AccountCommands(services, limits.ask.deadlineMs);
+  const streams = new StreamServer({ ...options, authenticate, commands, limits: limits.stream });
+  return { ...options, authenticate, commands, streams };
 }
 
 export interface GatewayParts {
@@ -67,12 +67,12 @@ export async function createGateway(context: GatewayContext, parts: GatewayParts
     limits: { ...limits.http, bodyBytes: parts.bodyBytes ?? limits.http.bodyBytes },
   });
   parts.routes(http.app);
-  const streams = parts.hasStreams ? new StreamServer({ ...context, limits: limits.stream }) : undefined;
-  streams?.attach(http.app.server);
+  const entrance = parts.hasStreams ? context.streams.entrance() : undefined;
+  if (entrance) acceptWebSockets(http.app.server, services.clock, entrance);
   return {
-    ...{ service, streams, listen: http.listen },
+    ...{ service, listen: http.listen },
     drain: async () => {
-      streams?.drain();
+      entrance?.drain();
       // By then an order is answered, and there is time left to stop what is behind the ports.
       await http.drain(limits.ask.deadlineMs);
     },

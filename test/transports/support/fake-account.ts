@@ -10,7 +10,7 @@ import type { Instrument } from '../../../actors/trading/instrument.ts';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { EventBus } from '../../../runtime/event-bus.ts';
 import type { ActorRef, ReplyOf, TellResult } from '../../../runtime/ref.ts';
-import type { AccountCommandResult, AccountEntry } from '../../../transports/services.ts';
+import type { AccountCommandResult, AccountEntry, JournalledRow } from '../../../transports/services.ts';
 
 interface FakeServices {
   readonly clock: Clock;
@@ -24,6 +24,8 @@ export class FakeAccount implements ActorRef<TradingAccountMessage> {
   readonly entry: AccountEntry;
   durable: Account;
   seq = 0;
+  /** The journal. */
+  readonly rows: JournalledRow[] = [];
   /** Commands in the order in which they came. */
   readonly commands: AccountCommand[] = [];
   /** When set, every ask is answered by it. */
@@ -60,6 +62,10 @@ export class FakeAccount implements ActorRef<TradingAccountMessage> {
       type: 'broker-report',
       report: { ...report, venue: 'paper', timeMicros: this.#services.clock.wallMicros() },
     });
+  }
+
+  async *journalled(afterSeq: number): AsyncIterable<JournalledRow> {
+    yield* this.rows.filter(({ seq }) => seq > afterSeq);
   }
 
   tell(message: TradingAccountMessage): TellResult {
@@ -107,7 +113,9 @@ export class FakeAccount implements ActorRef<TradingAccountMessage> {
         this.durable = after;
         resolve({ type: 'done', reply, seq, duplicate: false });
         const commit = { tenantId, tenant, accountId, account, seq, commandId: id, digest: digest(command) };
-        bus.publish(commitsOf(tenantId, accountId), { ...commit, events: numbered(before, events, encoded) });
+        const published = numbered(before, events, encoded);
+        if (published.length > 0) this.rows.push({ seq, events: published });
+        bus.publish(commitsOf(tenantId, accountId), { ...commit, events: published });
       };
       if (this.#held) this.#held.push(whenDurable);
       else whenDurable();

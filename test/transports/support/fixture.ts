@@ -1,6 +1,7 @@
 /** Gateways on real ports of loopback, with two tenants and their accounts behind them, and a clock that stands still. */
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { LatestBoard } from '../../../actors/market/latest.ts';
 import { QuoteBoard, type Quote } from '../../../actors/market/quote.ts';
 import type { LatchedSwitch } from '../../../actors/trading/kill-switch.ts';
 import { LimitBoard, type LimitLayer } from '../../../actors/trading/limit-board.ts';
@@ -42,6 +43,10 @@ export const limits: GatewayLimits = {
     ...{ maxPayloadBytes: 65_536, messagesPerSecond: 200, messageBurst: 400, channelsPerConnection: 200 },
     ...{ authenticateWithinMs: 5_000, protocolErrors: 10, protocolErrorWindowMs: 10_000, heartbeatMs: 5_000 },
     ...{ slowBytes: 65_536, slowRoundTripMs: 1_500, slowCloseBytes: 262_144, slowCloseAfterMs: 15_000 },
+    ...{ slowAcknowledgeMs: 5_000, recoverRoundTripMs: 500, recoverAfterMs: 10_000, degradedCloseAfterMs: 120_000 },
+    ...{ resumeRingEvents: 1_000, resumeRingMs: 300_000, resumeJournalRows: 10_000, ticketMs: 30_000, tickets: 100 },
+    ...{ connections: 1_000, flushWindows: [] },
+    tenant: { connections: 500, channels: 10_000, messages: { perSecond: 2_000, burst: 4_000 } },
   },
   authentication: {
     cachedPrincipals: 100,
@@ -113,13 +118,17 @@ export function fixture(
       symbol === 'USDJPY'
         ? { isOpen: () => false, nextOpen: () => Date.UTC(2027, 0, 4) * 1_000, dayEnd: (micros) => micros }
         : undefined,
-    quoteEpoch: (symbol) => `epoch-${symbol}`,
+    marketEpoch: (symbol) => `epoch-${symbol}`,
     rateLimits: memoryStore({ clock, log: silentLog, limits: { valueBytes: 1_024, cacheBytes: 4_096 } }).rateLimits,
     findPrincipal: async (hash) => {
       lookUps.count += 1;
       if (lookUps.fails) throw lookUps.fails;
       return principals.get(hash.toString('hex'));
     },
+    candles: new LatestBoard(),
+    books: new LatestBoard(),
+    glance: ({ account }) => accounts[account]?.durable,
+    journalled: ({ account }, afterSeq) => accounts[account]!.journalled(afterSeq),
     findAccount: (principal, account) => accountsOf(principal).find((entry) => entry.account === account),
     history: {
       orders: async (_account, query) => ({ items: [{ orderId: 'o-1-1', ...query }], nextCursor: 'next' }),

@@ -21,13 +21,22 @@ export interface Frame {
 export class StreamClient {
   readonly ws: WebSocket;
   readonly frames: Frame[] = [];
+  readonly binary: Buffer[] = [];
+  /** Length of each text message. */
+  readonly messages: number[] = [];
   readonly closed: Promise<number>;
   readonly #waiting: { test(frame: Frame): boolean; resolve(frame: Frame): void }[] = [];
   #lastId = 0;
 
   private constructor(ws: WebSocket) {
     this.ws = ws;
-    ws.on('message', (data: Buffer) => this.#receive(JSON.parse(data.toString()) as Frame));
+    ws.on('message', (data: Buffer, isBinary: boolean) => {
+      if (isBinary) return void this.binary.push(data);
+      const message = JSON.parse(data.toString()) as Frame | Frame[];
+      this.messages.push(data.length);
+      for (const frame of Array.isArray(message) ? message : [message]) this.#receive(frame);
+      return undefined;
+    });
     ws.on('error', () => {});
     this.closed = new Promise((resolve) => ws.once('close', resolve));
   }
@@ -35,18 +44,22 @@ export class StreamClient {
   /** Open, and greeted. */
   static async connect(
     port: number,
-    options: { headers?: Record<string, string>; path?: string } = {},
+    options: { headers?: Record<string, string>; path?: string; protocols?: string[]; deflates?: boolean } = {},
   ): Promise<StreamClient> {
-    const client = new StreamClient(
-      new WebSocket(`ws://127.0.0.1:${port}${options.path ?? '/stream'}`, { headers: options.headers ?? {} }),
-    );
+    const { headers = {}, path = '/stream', protocols = [], deflates = true } = options;
+    const settings = { headers, perMessageDeflate: deflates };
+    const client = new StreamClient(new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, settings));
     onTestFinished(() => client.ws.terminate());
     await client.next((frame) => frame.type === 'hello');
     return client;
   }
 
-  static async authenticated(port: number, token: string): Promise<StreamClient> {
-    const client = await StreamClient.connect(port);
+  static async authenticated(
+    port: number,
+    token: string,
+    options: Parameters<typeof StreamClient.connect>[1] = {},
+  ): Promise<StreamClient> {
+    const client = await StreamClient.connect(port, options);
     await client.ask({ type: 'authenticate', token });
     return client;
   }

@@ -8,7 +8,7 @@ import { childPath } from '../../../runtime/path.ts';
 import { symbolText } from '../../codec.ts';
 import { sendProblem } from '../../http-errors.ts';
 import type { App } from '../../http.ts';
-import { quoteView } from '../../stream-frames.ts';
+import { quoteView } from '../../streams/quote-text.ts';
 import type { Services } from '../../services.ts';
 import type { GatewayContext } from '../gateway.ts';
 import { sendNotFound } from './shared.ts';
@@ -43,7 +43,7 @@ export function marketRoutes(app: App, { services, limits }: GatewayContext): vo
       if (!quote) return sendNotFound(reply, `quote of ${symbol}`);
       return {
         ...quoteView(quote, services.instruments.get(symbol)),
-        epoch: services.quoteEpoch(symbol),
+        epoch: services.marketEpoch(symbol),
         sequence: quote.sequence,
       };
     },

@@ -1,21 +1,26 @@
 /** The protocol of one connection: who it is, what it asked for, and the answer to each of its messages, in order. */
-import { formatTime } from '../actors/trading/time.ts';
-import type { Timer } from '../runtime/clock.ts';
-import type { Authenticate } from './authenticate.ts';
-import { decodeFrame, idOf, type ClientFrame } from './codec.ts';
-import { setDeadMan } from './dead-man.ts';
-import { parseJson } from './json.ts';
-import { malformed, problemBody, problemOf, refuse, type Outcome, type Problem } from './problems.ts';
-import { TokenBucket } from './rate-limit.ts';
-import type { Action, Principal, Services } from './services.ts';
-import { frameOf, problemFrame, replyFrame } from './stream-frames.ts';
-import type { Outlet, SlowLimits } from './stream-outlet.ts';
-import { Subscriptions, type ChannelResult, type SubscriptionServices } from './stream-subscriptions.ts';
-import { newTraceId } from './trace.ts';
-import type { Connection, ConnectionHandler } from './websocket.ts';
+import { formatTime } from '../../actors/trading/time.ts';
+import type { Timer } from '../../runtime/clock.ts';
+import { bearerToken, type Authenticate } from '../authenticate.ts';
+import { decodeFrame, idOf, type ClientFrame } from '../codec.ts';
+import { setDeadMan } from '../dead-man.ts';
+import { parseJson } from '../json.ts';
+import { malformed, problemBody, problemOf, refuse, type Outcome, type Problem } from '../problems.ts';
+import type { Rate } from '../rate-limit.ts';
+import type { Action, Principal, Services } from '../services.ts';
+import type { FeedLimits } from './account-feed.ts';
+import type { HubLimits } from './hub.ts';
+import { MessageThrottle } from './message-throttle.ts';
+import { message, refusal, reply } from './message.ts';
+import type { Outlet } from './outlet.ts';
+import type { TenantLimits, TenantQuota, TenantQuotas } from './quotas.ts';
+import { Subscriptions, type ChannelResult, type SubscriptionServices } from './subscriptions.ts';
+import type { TicketLimits, Tickets } from './tickets.ts';
+import { newTraceId } from '../trace.ts';
+import type { Connection, ConnectionHandler, Handshake } from '../websocket/connection.ts';
 
-/** The bounds of one connection. */
-export interface StreamLimits extends SlowLimits {
+/** The bounds of streams. */
+export interface StreamLimits extends HubLimits, FeedLimits, TicketLimits {
   readonly maxPayloadBytes: number;
   readonly messagesPerSecond: number;
   readonly messageBurst: number;
@@ -24,35 +29,60 @@ export interface StreamLimits extends SlowLimits {
   readonly protocolErrors: number;
   readonly protocolErrorWindowMs: number;
   readonly heartbeatMs: number;
+  readonly resumeJournalRows: number;
+  /** Of this process. */
+  readonly connections: number;
+  readonly tenant: TenantLimits;
 }
 
 export interface SessionContext extends SubscriptionServices {
-  readonly services: Pick<
-    Services,
-    'clock' | 'deadMan' | 'findAccount' | 'instruments' | 'quotes' | 'quoteEpoch' | 'log'
-  >;
+  readonly services: SubscriptionServices['services'] & Pick<Services, 'deadMan'>;
   readonly authenticate: Authenticate;
   readonly limits: StreamLimits;
+  readonly quotas: TenantQuotas;
+  readonly tickets: Tickets;
   /** Counts what a client says it has received. */
   onAcknowledge(): void;
+  onEnded(code: number): void;
 }
 
-/** How long a client may go on sending too much. */
-const throttledCloseMs = 10_000;
-/** Throttled again within this time is the same episode. */
-const throttledGapMs = 1_000;
 /** Messages read ahead of one that holds up the rest; then no more are read from the socket. */
 const backlogBeforePause = 64;
 
+/** A close frame has room for so much (RFC 6455, section 5.5). */
+const longestCloseReason = 120;
+
+/** One connection as an operator sees it. */
+export interface ConnectionFigures {
+  readonly id: string;
+  readonly remoteAddress: string;
+  /** Null before it has authenticated. */
+  readonly subjectId: string | null;
+  readonly tenant: string | null;
+  readonly channels: number;
+  /** Written, and not taken by the kernel. */
+  readonly bufferedBytes: number;
+  /** What must arrive and waits in this process. */
+  readonly queuedBytes: number;
+  readonly roundTripMs: number;
+  readonly isSlow: boolean;
+}
+
 export class StreamSession implements ConnectionHandler {
+  /** Counts the connections of this process. */
+  readonly number: number;
   readonly #context: SessionContext;
   readonly #connection: Connection;
   readonly #outlet: Outlet;
   readonly #subscriptions: Subscriptions;
   readonly #onClosed: () => void;
-  readonly #bucket: TokenBucket;
+  readonly #throttle: MessageThrottle;
   readonly #authenticateTimer: Timer;
   #principal: Principal | undefined;
+  /** Of the principal's tenant. */
+  #quota: TenantQuota | undefined;
+  /** Channels that the quota counts. */
+  #counted = 0;
   /** The credential of the principal. */
   #token: string | undefined;
   /** False while a credential is looked up. */
@@ -64,44 +94,63 @@ export class StreamSession implements ConnectionHandler {
   #commandsUnderWay = 0;
   #isDraining = false;
   #isClosed = false;
-  #throttled = { sinceMs: -Infinity, lastMs: -Infinity };
   #protocolErrorsMs: number[] = [];
   /** Accounts whose orders are withdrawn when this connection ends, and who has asked for it. */
   readonly #canceledOnClose = new Map<string, Principal>();
 
-  /** @param token of the handshake's Authorization header */
   constructor(
     context: SessionContext,
     connection: Connection,
-    id: string,
-    token: string | undefined,
+    number: number,
+    handshake: Handshake,
     onClosed: () => void,
   ) {
     const { services, limits, hub } = context;
     this.#context = context;
     this.#connection = connection;
     this.#onClosed = onClosed;
-    this.#outlet = hub.open(connection, {
-      slow: (bufferedBytes) =>
-        this.#send({ type: 'slow', channels: this.#subscriptions.quoteChannels(), bufferedBytes }),
-      tooSlow: () => this.end(4008, 'the client reads too slowly', 1_000),
-    });
-    this.#subscriptions = new Subscriptions(context, this.#outlet);
-    this.#bucket = new TokenBucket(
-      { perSecond: limits.messagesPerSecond, burst: limits.messageBurst },
-      services.clock.monotonicMs(),
+    const { format, isCompressed } = handshake;
+    this.number = number;
+    this.#outlet = hub.open(
+      connection,
+      { format, isCompressed },
+      {
+        slow: (bufferedBytes) =>
+          this.#send({ type: 'slow', channels: this.#subscriptions.marketChannels(), bufferedBytes }),
+        tooSlow: (why) => this.end(4008, `the client reads too slowly: ${why}`, 1_000),
+      },
     );
+    this.#subscriptions = new Subscriptions(context, this.#outlet);
+    const rate: Rate = { perSecond: limits.messagesPerSecond, burst: limits.messageBurst };
+    this.#throttle = new MessageThrottle(rate, services.clock.monotonicMs());
     this.#authenticateTimer = services.clock.after(limits.authenticateWithinMs, () =>
       // Who is still waiting for an answer did nothing wrong.
       this.#isChecked ? this.end(4001, 'not authenticated in time') : this.#endUnchecked(),
     );
-    const shown = {
-      messagesPerSecond: limits.messagesPerSecond,
-      burst: limits.messageBurst,
-      channels: limits.channelsPerConnection,
+    const { perSecond: messagesPerSecond, burst } = rate;
+    const shown = { messagesPerSecond, burst, channels: limits.channelsPerConnection };
+    this.#send({
+      type: 'hello',
+      version: 1,
+      connection: `c-${number}`,
+      heartbeatMs: limits.heartbeatMs,
+      limits: shown,
+    });
+    const token = bearerToken(handshake.authorization);
+    if (token !== undefined) this.#holdUp(null, this.#authenticateByHandshake(token));
+    else if (handshake.ticket !== undefined)
+      this.#holdUp(null, this.#authenticateByHandshake(context.tickets.redeem(handshake.ticket)));
+  }
+
+  /** What an operator may see of it. */
+  get figures(): ConnectionFigures {
+    const { bufferedBytes, roundTripMs, remoteAddress } = this.#connection;
+    const { queuedBytes, isSlow } = this.#outlet;
+    const { subjectId = null, tenant = null } = this.#principal ?? {};
+    return {
+      ...{ id: `c-${this.number}`, remoteAddress, subjectId, tenant, channels: this.#subscriptions.size },
+      ...{ bufferedBytes, queuedBytes, roundTripMs, isSlow },
     };
-    this.#send({ type: 'hello', version: 1, connection: id, heartbeatMs: limits.heartbeatMs, limits: shown });
-    if (token !== undefined) this.#holdUp(null, this.#authenticateByHeader(token));
   }
 
   message(text: string): void {
@@ -120,11 +169,10 @@ export class StreamSession implements ConnectionHandler {
 
   /** Called every `heartbeatMs`: names the last sequences, and finds out whether the client still reads. */
   beat(): void {
-    if (this.#connection.roundTripMs > this.#context.limits.slowCloseAfterMs)
-      return this.end(4008, 'the client reads too slowly', 1_000);
     if (this.#principal) {
-      const time = formatTime(this.#context.services.clock.wallMicros());
-      this.#send({ type: 'heartbeat', time, last: this.#subscriptions.lastSequences() });
+      const nowMicros = this.#context.services.clock.wallMicros();
+      if (nowMicros >= (this.#principal.expiresMicros ?? Infinity)) return this.end(4001, 'the credential has expired');
+      this.#send({ type: 'heartbeat', time: formatTime(nowMicros), last: this.#subscriptions.lastSequences() });
       void this.#authenticateAgain();
     }
     this.#connection.ping();
@@ -143,13 +191,15 @@ export class StreamSession implements ConnectionHandler {
     this.#subscriptions.clear();
     this.#send({ type: 'bye', code, reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
     this.#release();
-    this.#connection.close(code, reason);
+    this.#context.onEnded(code);
+    this.#connection.close(code, reason.slice(0, longestCloseReason));
   }
 
   #release(): void {
     this.#authenticateTimer.cancel();
     this.#subscriptions.clear();
     this.#context.hub.close(this.#outlet);
+    this.#quota?.disconnect(this.#counted);
     if (!this.#isDraining) {
       const requestId = `disconnected:${newTraceId()}`;
       for (const [account, principal] of this.#canceledOnClose)
@@ -162,7 +212,13 @@ export class StreamSession implements ConnectionHandler {
     if (this.#isClosed) return;
     const parsed = parseJson(text);
     const value = parsed.ok ? parsed.value : undefined;
-    if (!this.#bucket.take(this.#nowMs())) return this.#throttle(idOf(value));
+    const nowMs = this.#nowMs();
+    const tooMany = this.#throttle.take(nowMs, this.#quota);
+    if (tooMany) {
+      this.#refuse(idOf(value), tooMany);
+      if (this.#throttle.isOver(nowMs)) this.end(4029, 'too many messages', 1_000);
+      return;
+    }
     if (this.#isDraining) return this.#refuse(idOf(value), { code: 'NOT_READY', retryAfterMs: 1_000 });
     if (!parsed.ok) return this.#protocolError(null, malformed(parsed));
     const decoded = decodeFrame(value);
@@ -180,11 +236,12 @@ export class StreamSession implements ConnectionHandler {
       case 'subscribe': {
         const principal = this.#principal;
         return principal
-          ? this.#holdUp(id, this.#subscribe(id, principal, frame.channels))
+          ? this.#holdUp(id, this.#subscribe(id, principal, frame))
           : this.#refuse(id, { code: 'UNAUTHENTICATED' });
       }
       case 'unsubscribe':
-        for (const name of frame.channels) this.#subscriptions.unsubscribe(name);
+        this.#subscriptions.unsubscribe(frame.channels);
+        this.#countChannels();
         return this.#reply(id, {});
       case 'submit-order':
         return this.#command(id, 'orders:write', (principal, traceId) =>
@@ -208,7 +265,9 @@ export class StreamSession implements ConnectionHandler {
         return this.#command(id, 'orders:cancel', async (principal) => this.#cancelOnClose(principal, frame));
       case 'acknowledge':
         this.#context.onAcknowledge();
-        return this.#reply(id, {});
+        this.#subscriptions.acknowledge(frame.channel, frame.sequence);
+        // Sent every second by whoever sends them: only who asks is answered.
+        return id === null ? undefined : this.#reply(id, {});
     }
   }
 
@@ -253,9 +312,10 @@ export class StreamSession implements ConnectionHandler {
     if (this.#isDraining) this.drain();
   }
 
-  async #authenticateByHeader(token: string): Promise<void> {
-    const outcome = await this.#check(token);
-    if (outcome.ok) return this.#admit(outcome.result, token);
+  /** @param token undefined: of a ticket that is not good any more */
+  async #authenticateByHandshake(token: string | undefined): Promise<void> {
+    const outcome = await (token === undefined ? refuse({ code: 'UNAUTHENTICATED' }) : this.#check(token));
+    if (outcome.ok) return void this.#admit(outcome.result, token!);
     const { code, retryAfterMs } = outcome.problem;
     if (code === 'UNAUTHENTICATED') this.end(4001, 'the credential is not valid');
     else this.#endUnchecked(code === 'TOO_MANY_REQUESTS' ? 4029 : 1012, retryAfterMs);
@@ -275,17 +335,37 @@ export class StreamSession implements ConnectionHandler {
   async #authenticate(id: string | null, token: string): Promise<void> {
     const outcome = await this.#check(token);
     if (!outcome.ok) return this.#refuse(id, outcome.problem);
-    this.#admit(outcome.result, token);
-    const { role, tenant } = outcome.result;
-    this.#reply(id, { role, ...(tenant === undefined ? {} : { tenant }) });
+    const { role, tenant, expiresMicros } = outcome.result;
+    if (!this.#admit(outcome.result, token)) return;
+    const expires = expiresMicros === undefined ? {} : { expiresAt: formatTime(expiresMicros) };
+    this.#reply(id, { role, ...(tenant === undefined ? {} : { tenant }), ...expires });
   }
 
-  /** Another credential on the same connection takes over; what the last one had subscribed to ends. */
-  #admit(principal: Principal, token: string): void {
+  /**
+   * Another credential on the same connection takes over. What the last one had subscribed to ends, unless both are of one holder,
+   * who has renewed it in time. @returns false: the connection has ended
+   */
+  #admit(principal: Principal, token: string): boolean {
     this.#authenticateTimer.cancel();
-    if (this.#principal) this.#subscriptions.clear();
+    const last = this.#principal;
+    if (!last || last.tenantId !== principal.tenantId) {
+      const quota = this.#context.quotas.of(principal.tenantId ?? 0);
+      if (!quota.connect()) {
+        this.end(4029, 'the tenant has as many connections as it may', 5_000);
+        return false;
+      }
+      this.#quota?.disconnect(this.#counted);
+      this.#quota = quota;
+      this.#counted = 0;
+    }
+    const isSameHolder = last?.subjectId === principal.subjectId && last.role === principal.role;
+    if (last && !(isSameHolder && last.tenantId === principal.tenantId)) {
+      this.#subscriptions.clear();
+      this.#countChannels();
+    }
     this.#principal = principal;
     this.#token = token;
+    return true;
   }
 
   /** A credential may expire, be revoked or get another role while its connection lasts. */
@@ -299,19 +379,37 @@ export class StreamSession implements ConnectionHandler {
     else if (outcome.problem.code === 'TOO_MANY_REQUESTS') this.#endUnchecked(4029, outcome.problem.retryAfterMs);
   }
 
-  async #subscribe(id: string | null, principal: Principal, names: readonly string[]): Promise<void> {
+  async #subscribe(
+    id: string | null,
+    principal: Principal,
+    { channels: names, resume = {} }: Extract<ClientFrame, { type: 'subscribe' }>,
+  ): Promise<void> {
     const limit = this.#context.limits.channelsPerConnection;
     const wanted = this.#subscriptions.size + this.#subscriptions.countNew(names);
     if (wanted > limit) {
       const figures = { limit: String(limit), was: String(wanted) };
       return this.#refuse(id, { code: 'VALIDATION_FAILED', detail: 'too many channels on one connection', figures });
     }
-    const { results, start } = await this.#subscriptions.subscribe(principal, names);
+    const held = this.#holdChannels(wanted);
+    if (!held.ok) return this.#refuse(id, held.problem);
+    const { results, start } = await this.#subscriptions.subscribe(principal, names, resume);
     if (this.#isClosed) return this.#subscriptions.clear();
+    this.#countChannels();
     const problems = [...results.values()].flatMap((result) => ('problem' in result ? [result.problem] : []));
     if (problems.length === results.size) return this.#refuse(id, problems[0]!);
     this.#reply(id, Object.fromEntries([...results].map(([name, result]) => [name, shown(result)])));
     start();
+  }
+
+  /** Counted before they are looked up, so that many connections at once do not pass the limit together. */
+  #holdChannels(count: number): Outcome<void> {
+    const held = this.#quota?.hold(count - this.#counted) ?? { ok: true, result: undefined };
+    if (held.ok) this.#counted = count;
+    return held;
+  }
+
+  #countChannels(): void {
+    this.#holdChannels(this.#subscriptions.size);
   }
 
   /** Later messages wait until this one is done. */
@@ -336,17 +434,6 @@ export class StreamSession implements ConnectionHandler {
     this.#connection.resume();
   }
 
-  #throttle(id: string | null): void {
-    const nowMs = this.#nowMs();
-    if (nowMs - this.#throttled.lastMs > throttledGapMs) this.#throttled.sinceMs = nowMs;
-    this.#throttled.lastMs = nowMs;
-    const { messagesPerSecond, messageBurst } = this.#context.limits;
-    const { retryAfterMs } = this.#bucket.look(nowMs, false);
-    const figures = { messagesPerSecond: String(messagesPerSecond), burst: String(messageBurst) };
-    this.#refuse(id, { code: 'TOO_MANY_REQUESTS', figures, retryAfterMs });
-    if (nowMs - this.#throttled.sinceMs >= throttledCloseMs) this.end(4029, 'too many messages', 1_000);
-  }
-
   #protocolError(id: string | null, problem: Problem): void {
     const nowMs = this.#nowMs();
     const { protocolErrors, protocolErrorWindowMs } = this.#context.limits;
@@ -363,15 +450,15 @@ export class StreamSession implements ConnectionHandler {
   }
 
   #reply(id: string | null, result: object): void {
-    this.#outlet.send(replyFrame(id, result));
+    this.#outlet.send(reply(id, result));
   }
 
   #refuse(id: string | null, problem: Problem, traceId = newTraceId()): void {
-    this.#outlet.send(problemFrame(id, problemBody(problem, traceId)));
+    this.#outlet.send(refusal(id, problemBody(problem, traceId)));
   }
 
-  #send(message: object): void {
-    this.#outlet.send(frameOf(message));
+  #send(content: object): void {
+    this.#outlet.send(message(content));
   }
 
   #nowMs(): number {

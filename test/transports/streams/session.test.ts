@@ -1,12 +1,12 @@
 import { connect } from 'node:net';
 import { expect, test, vi } from 'vitest';
-import { formatTime } from '../../actors/trading/time.ts';
-import { apiGateway } from '../../transports/gateways/api.ts';
-import { dataBridgeGateway } from '../../transports/gateways/data-bridge.ts';
-import { AskTimeout, MailboxFull, Retryable } from '../../runtime/errors.ts';
-import { newApiKey } from '../../transports/api-key.ts';
-import { fixture, limits } from './support/fixture.ts';
-import { marketOrder, StreamClient } from './support/stream-client.ts';
+import { formatTime } from '../../../actors/trading/time.ts';
+import { apiGateway } from '../../../transports/gateways/api.ts';
+import { dataBridgeGateway } from '../../../transports/gateways/data-bridge.ts';
+import { AskTimeout, MailboxFull, Retryable } from '../../../runtime/errors.ts';
+import { newApiKey } from '../../../transports/api-key.ts';
+import { fixture, limits } from '../support/fixture.ts';
+import { marketOrder, StreamClient } from '../support/stream-client.ts';
 
 async function bridge(change: Parameters<typeof fixture>[0] = {}) {
   const platform = fixture(change);
@@ -106,10 +106,10 @@ test('the public port has the same streams', async () => {
 });
 
 test('an acknowledgement is accepted and counted', async () => {
-  const { port, keys, gateway } = await bridge();
+  const { port, keys, context } = await bridge();
   const client = await StreamClient.authenticated(port, keys.trader);
   expect(await client.ask({ type: 'acknowledge', channel: 'orders:demo-1', sequence: 7 })).toMatchObject({ ok: true });
-  expect(gateway.streams!.counts.acknowledgements).toBe(1);
+  expect(context.streams.counts.acknowledgements).toBe(1);
 });
 
 test('a header with a credential that is not valid closes with 4001', async () => {
@@ -242,9 +242,9 @@ test('invalid UTF-8 closes with 1007', async () => {
 
 test('no sub-protocol is agreed to that the platform does not speak', async () => {
   const { port } = await bridge();
-  const answer = await handshake(port, '/stream', 'Sec-WebSocket-Protocol: aitrading.v1.binary\r\n');
+  const answer = await handshake(port, '/stream', 'Sec-WebSocket-Protocol: chat\r\n');
   expect(answer).toMatch(/^HTTP\/1.1 101 /);
-  expect(answer).not.toContain('binary');
+  expect(answer).not.toContain('Protocol: ');
 });
 
 test('an upgrade at another path is refused', async () => {
@@ -364,7 +364,7 @@ test.each([
   [{ type: 'submit-order', account: 'other-1', order: marketOrder('a') }, 'NOT_FOUND'],
   [{ type: 'cancel-order', account: 'other-1', orderId: 'o-1-1' }, 'NOT_FOUND'],
   [{ type: 'subscribe', channels: ['orders:other-1'] }, 'NOT_FOUND'],
-  [{ type: 'subscribe', channels: ['equity:demo-1'] }, 'NOT_FOUND'],
+  [{ type: 'subscribe', channels: ['equity:other-1'] }, 'NOT_FOUND'],
   [{ type: 'subscribe', channels: ['orders'] }, 'NOT_FOUND'],
 ])('%j is refused with %s', async (message, code) => {
   const { port, keys, accounts } = await bridge();
@@ -475,9 +475,10 @@ test('a credential that is revoked closes its connection with 4001 once it is lo
 test('a revoked credential does not outlive its look-up because its address has failed too often', async () => {
   const { port, keys, clock, services, context } = await bridge();
   const { heartbeatMs } = limits.stream;
+  const client = await StreamClient.connect(port);
   // Between two heartbeats, so that others find out first that the credential is nobody's.
   clock.advance(heartbeatMs / 2);
-  const client = await StreamClient.authenticated(port, keys.trader);
+  await client.ask({ type: 'authenticate', token: keys.trader });
   for (let atMs = 0; atMs < limits.authentication.cacheMs; atMs += heartbeatMs) {
     clock.advance(heartbeatMs);
     await client.settled();
