@@ -7,11 +7,14 @@ import {
   candleIntervals,
   candlesOf,
   emptySeries,
+  seriesKey,
   type Candle,
   type CandleInterval,
   type CandleSeries,
+  type CandleUpdate,
 } from './market/candle.ts';
-import { isCrossed, isPrice, type Quote, type QuoteBoard } from './market/quote.ts';
+import type { LatestBoard } from './market/latest.ts';
+import { isCrossed, isPrice, isStale, type Quote, type QuoteBoard } from './market/quote.ts';
 import type { PlatformTopics } from './trading/topics.ts';
 
 /** A price as its source gives it; prices scaled by 10^8. */
@@ -24,6 +27,7 @@ export interface Tick {
 export type PriceStreamMessage =
   | { readonly type: 'ticks'; readonly ticks: readonly Tick[] }
   | { readonly type: 'poll' }
+  | { readonly type: 'watch' }
   | ({ readonly type: 'get-candles'; readonly interval: CandleInterval; readonly limit: number } & Asks<
       readonly Candle[]
     >);
@@ -43,7 +47,17 @@ export interface PriceStreamSpec {
   readonly source?: PriceSource;
   /** A silence longer than this within a session counts as a gap. */
   readonly gapMs: number;
+  /** For those who watch: candles as they become, and that the source is silent. Absent where nobody does. */
+  readonly watched?: {
+    readonly candles: LatestBoard<CandleUpdate>;
+    /** A silence longer than this while the market is open is a fault of the source. */
+    readonly staleAfterMs: number;
+    isOpen(nowMicros: number): boolean;
+  };
 }
+
+/** How often those who watch are told what has changed. */
+const watchMs = 250;
 
 interface Stream {
   readonly last: Quote | undefined;
@@ -78,6 +92,7 @@ export function priceStream(spec: PriceStreamSpec): Behavior<Stream, PriceStream
       return { ...stream, counts: { ...counts, invalid: counts.invalid + 1 } };
     const quote: Quote = { symbol: spec.symbol, bid, ask, timeMicros, sequence: (last?.sequence ?? 0) + 1 };
     const crossed = isCrossed(quote);
+    if (last?.fault) alert('source-recovered', timeMicros, 'prices come again');
     spec.board.set(quote);
     spec.bus.publish('quotes', quote);
     spec.bus.publish(topic, quote);
@@ -93,6 +108,38 @@ export function priceStream(spec: PriceStreamSpec): Behavior<Stream, PriceStream
     };
   }
 
+  function alert(type: 'source-stale' | 'source-recovered', timeMicros: number, text: string): void {
+    const { symbol } = spec;
+    spec.bus.publish('alerts', { tenantId: undefined, timeMicros, severity: 'warning', type, subject: symbol, text });
+  }
+
+  /** A price that is too old is said again, with the next number, as what it is. */
+  function noticeSilence(stream: Stream, nowMicros: number, staleAfterMs: number): Stream {
+    const { last } = stream;
+    if (!last || last.fault || !isStale(last, nowMicros, staleAfterMs)) return stream;
+    const stale: Quote = { ...last, sequence: last.sequence + 1, fault: 'stale' };
+    spec.board.set(stale);
+    spec.bus.publish(topic, stale);
+    alert('source-stale', nowMicros, `no price for more than ${staleAfterMs} ms`);
+    return { ...stream, last: stale };
+  }
+
+  /** What was told is on the board, so nothing is told twice, and the numbers go on after a crash. */
+  function tellCandles({ candles }: Stream, board: LatestBoard<CandleUpdate>): void {
+    for (const series of candles) {
+      const { interval, closed, current } = series;
+      const key = seriesKey(spec.symbol, interval);
+      const told = board.get(key);
+      if (told?.series === series || !current) continue;
+      const completed = told?.series.current
+        ? closed.filter(({ openMicros }) => openMicros >= told.series.current!.openMicros)
+        : [];
+      const update = { symbol: spec.symbol, interval, sequence: (told?.sequence ?? 0) + 1, series, completed };
+      board.set(key, update);
+      spec.bus.publish(`candles:${key}`, update);
+    }
+  }
+
   /** The past is looked up for those who ask: nobody waits for it at the start. */
   function reachBack(stream: Stream, interval: CandleInterval, nowMicros: number): Stream {
     if (!spec.source?.history || stream.withHistory.includes(interval)) return stream;
@@ -104,6 +151,7 @@ export function priceStream(spec: PriceStreamSpec): Behavior<Stream, PriceStream
   return {
     start(context) {
       if (spec.source) context.every(spec.source.periodMs, { type: 'poll' });
+      if (spec.watched) context.every(watchMs, { type: 'watch' });
       // Numbers go on after a crash: the epoch that clients compare them under is the process's.
       const last = spec.board.get(spec.symbol);
       return {
@@ -121,6 +169,13 @@ export function priceStream(spec: PriceStreamSpec): Behavior<Stream, PriceStream
         case 'poll': {
           const tick = spec.source?.poll(context.clock.wallMicros());
           return tick ? onTick(stream, tick) : stream;
+        }
+        case 'watch': {
+          const { watched } = spec;
+          if (!watched) return stream;
+          tellCandles(stream, watched.candles);
+          const nowMicros = context.clock.wallMicros();
+          return watched.isOpen(nowMicros) ? noticeSilence(stream, nowMicros, watched.staleAfterMs) : stream;
         }
         case 'get-candles': {
           const reached = reachBack(stream, message.interval, context.clock.wallMicros());

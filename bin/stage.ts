@@ -80,13 +80,20 @@ export function journalWriterSpec({ journal, limits }: Pick<Stage, 'journal' | '
 
 /** @param sourceOf where a stream is to ask for its prices; undefined where it is told them */
 export function marketSubtree(stage: Stage, sourceOf: (symbol: string) => PriceStreamSpec['source']): SupervisorSpec {
-  const streams = [...stage.instruments.keys()].map((symbol): AnyWorkerSpec => {
+  const streams = [...stage.instruments.values()].map(({ symbol, staleAfterMs }): AnyWorkerSpec => {
     const source = sourceOf(symbol);
     return {
       ...{ id: symbol, kind: 'price-stream' },
       behavior: priceStream({
         ...{ symbol, board: stage.quotes, bus: stage.bus, gapMs: stage.limits.market.gapMs },
         ...(source ? { source } : {}),
+        ...(stage.watched && {
+          watched: {
+            candles: stage.watched.candles,
+            staleAfterMs,
+            isOpen: (nowMicros: number) => stage.hours(symbol)?.isOpen(nowMicros) ?? true,
+          },
+        }),
       }),
       mailbox: { capacity: stage.limits.mailbox.priceStream, whenFull: 'drop-oldest' },
     };

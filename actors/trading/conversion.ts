@@ -70,7 +70,9 @@ function usableQuote(
   const quote = prices.quote(instrument.symbol);
   if (!quote || lower(quote) <= 0) return undefined;
   if (freshAtMicros === undefined) return quote;
-  return isCrossed(quote) || isStale(quote, freshAtMicros, instrument.staleAfterMs) ? undefined : quote;
+  return isCrossed(quote) || quote.fault !== undefined || isStale(quote, freshAtMicros, instrument.staleAfterMs)
+    ? undefined
+    : quote;
 }
 
 function lower(quote: Quote): number {

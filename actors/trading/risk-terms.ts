@@ -115,7 +115,7 @@ function checkQuote({ order, quote, instrument, facts }: KnownProposal): Denial 
   const { symbol, orderType } = order;
   if (orderType === 'limit') return undefined;
   if (!quote) return deny('QUOTE_MISSING', { symbol });
-  if (isStale(quote, facts.nowMicros, instrument.staleAfterMs)) {
+  if (quote.fault !== undefined || isStale(quote, facts.nowMicros, instrument.staleAfterMs)) {
     const staleAfterMs = String(instrument.staleAfterMs);
     return deny('QUOTE_STALE', { symbol, quotedAt: formatTime(quote.timeMicros), staleAfterMs });
   }

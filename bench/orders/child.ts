@@ -13,6 +13,12 @@ export interface Child<Ready> {
   stop(): Promise<void>;
 }
 
+/** What runs a file: Node itself, or something in front of it. */
+export interface Launcher {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
 const drainWithinMs = 15_000;
 
 /**
@@ -23,8 +29,12 @@ export async function startChild<Ready>(
   file: string,
   environment: Readonly<Record<string, string>>,
   withinMs: number,
+  launcher: Launcher = { command: process.execPath, args: [] },
 ): Promise<Child<Ready>> {
-  const child = fork(file, [], { env: { PATH: process.env['PATH'], ...environment }, stdio: ['ignore', 2, 2, 'ipc'] });
+  const child = fork(file, [], {
+    ...{ env: { PATH: process.env['PATH'], ...environment }, stdio: ['ignore', 2, 2, 'ipc'] },
+    ...{ execPath: launcher.command, execArgv: [...launcher.args] },
+  });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const pause = (): void => signal(child, 'SIGSTOP');
   const resume = (): void => signal(child, 'SIGCONT');

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { priceStream, type PriceStreamMessage, type PriceStreamSpec, type Tick } from '../../actors/price-stream.ts';
+import type { CandleUpdate } from '../../actors/market/candle.ts';
+import { LatestBoard } from '../../actors/market/latest.ts';
 import { QuoteBoard, type Quote } from '../../actors/market/quote.ts';
 import type { PlatformTopics } from '../../actors/trading/topics.ts';
 import { EventBus } from '../../runtime/event-bus.ts';
@@ -149,4 +151,80 @@ test('after a crash numbers go on, and ticks from before the crash stay in the p
     [2, 5],
     [3, 6],
   ]);
+});
+
+/** A stream that somebody watches. */
+async function watched() {
+  const bus = new EventBus<PlatformTopics>((error) => {
+    throw error;
+  });
+  const board = new QuoteBoard();
+  const candles = new LatestBoard<CandleUpdate>();
+  const told: CandleUpdate[] = [];
+  const quotes: Quote[] = [];
+  const alerts: string[] = [];
+  bus.subscribe('candles:EURUSD:1m', (update) => void told.push(update));
+  bus.subscribe('quotes:EURUSD', (quote) => void quotes.push(quote));
+  bus.subscribe('alerts', ({ type }) => void alerts.push(type));
+  const market = { isOpen: true };
+  const behavior = priceStream({
+    ...{ symbol: 'EURUSD', board, bus, gapMs: 1_000 },
+    watched: { candles, staleAfterMs: 10_000, isOpen: () => market.isOpen },
+  });
+  const system = await startTestSystem([worker('EURUSD', behavior)]);
+  const ref = system.ref<PriceStreamMessage>('/EURUSD');
+  const tell = async (...ticks: Tick[]): Promise<void> => {
+    ref.tell({ type: 'ticks', ticks });
+    await system.settle();
+  };
+  return { system, ref, board, candles, told, quotes, alerts, market, tell };
+}
+
+test('candles are told at most four times a second, each one that ends once, and only what has changed', async () => {
+  const { system, told, tell } = await watched();
+  await tell(tick(0), tick(10, 108_000_100), tick(20, 108_000_050));
+  expect(told).toEqual([]);
+  await system.advance(250);
+  await system.advance(1_000);
+  expect(told).toMatchObject([{ sequence: 1, completed: [], series: { current: { ticks: 3, close: 108_000_050 } } }]);
+  await tell(tick(60_000), tick(120_000));
+  await system.advance(250);
+  expect(told.slice(1)).toMatchObject([{ sequence: 2, completed: [{ ticks: 3 }, { ticks: 1 }] }]);
+});
+
+test('the numbers of candles go on after a crash', async () => {
+  const { system, ref, told, tell } = await watched();
+  await tell(tick(0));
+  await system.advance(250);
+  ref.tell({ type: 'get-candles', interval: 'no such', limit: Number.NaN } as never);
+  ref.tell({ type: 'ticks', ticks: undefined } as never);
+  await system.settle();
+  await system.advance(1_000);
+  await tell(tick(1_000));
+  await system.advance(250);
+  expect(told.map(({ sequence }) => sequence)).toEqual([1, 2]);
+});
+
+test('a source that falls silent while the market is open is said to be stale, once, until it speaks again', async () => {
+  const { system, board, quotes, alerts, tell } = await watched();
+  await tell(tick(0));
+  await system.advance(10_250);
+  await system.advance(60_000);
+  expect(quotes.map(({ sequence, fault }) => [sequence, fault])).toEqual([
+    [1, undefined],
+    [2, 'stale'],
+  ]);
+  expect(board.get('EURUSD')).toMatchObject({ bid: 108_000_000, timeMicros: base, fault: 'stale' });
+  await tell(tick(70_500));
+  expect(quotes.at(-1)).toMatchObject({ sequence: 3 });
+  expect(quotes.at(-1)).not.toHaveProperty('fault');
+  expect(alerts).toEqual(['source-stale', 'source-recovered']);
+});
+
+test('silence while the market is closed is no fault', async () => {
+  const { system, quotes, market, tell } = await watched();
+  await tell(tick(0));
+  market.isOpen = false;
+  await system.advance(60_000);
+  expect(quotes).toHaveLength(1);
 });

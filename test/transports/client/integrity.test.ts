@@ -8,7 +8,7 @@ import type { OrderTerms, Side } from '../../../actors/trading/events.ts';
 import { dataBridgeGateway } from '../../../transports/gateways/data-bridge.ts';
 import { StreamClient, type Gap, type StreamClientOptions } from '../../../transports/client/client.ts';
 import { accountView, orderView, positionView } from '../../../actors/trading/view.ts';
-import { openFrameProxy, type Fate } from '../../support/frame-proxy.ts';
+import { openLossyLine, type Fate } from '../support/lossy-line.ts';
 import { seededRandom } from '../../support/seeded-order.ts';
 import { fixture, type Fixture } from '../support/fixture.ts';
 import { AccountFold } from '../support/account-fold.ts';
@@ -82,7 +82,7 @@ test(`${frames} frames, lost, doubled, swapped and cut off: no gap in silence, e
   const { port } = await platform.start(dataBridgeGateway);
   const random = seededRandom(6);
   let isFaulty = true;
-  const proxy = await openFrameProxy(port, (text): Fate => {
+  const proxy = await openLossyLine(port, (text): Fate => {
     // What answers a request is waited for, and its loss found by time alone.
     if (!isFaulty || text.startsWith('{"type":"reply"') || text.startsWith('{"type":"hello"')) return 'pass';
     const roll = random();

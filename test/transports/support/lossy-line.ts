@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest';
 /** What happens to one frame. */
 export type Fate = 'pass' | 'drop' | 'double' | 'swap' | 'cut' | 'cut-within';
 
-export interface FrameProxy {
+export interface LossyLine {
   readonly port: number;
   /** Frames that came by, and what became of them. */
   readonly counts: Record<Fate, number>;
@@ -16,9 +16,9 @@ const endOfHead = '\r\n\r\n';
 const firstControlOpcode = 0x8;
 
 /** @param fateOf asked for each data frame, in order, with its text; control frames always pass */
-export async function openFrameProxy(port: number, fateOf: (text: string) => Fate): Promise<FrameProxy> {
+export async function openLossyLine(port: number, fateOf: (text: string) => Fate): Promise<LossyLine> {
   const sockets = new Set<Socket>();
-  const counts: FrameProxy['counts'] = { pass: 0, drop: 0, double: 0, swap: 0, cut: 0, 'cut-within': 0 };
+  const counts: LossyLine['counts'] = { pass: 0, drop: 0, double: 0, swap: 0, cut: 0, 'cut-within': 0 };
   const server = createServer({ noDelay: true }, (client) => {
     const upstream = connect({ port, host: '127.0.0.1', noDelay: true });
     const cut = (): void => {
