@@ -43,7 +43,11 @@ export function gatewaySpecs(options: { config: Config; limits: Limits; services
     portMap[service].reach === 'public' ? config.publicHost : config.internalHost;
   const context = gatewayContext({
     ...{ services, isAllowed, limits },
-    folders: { web: folder('../transports/web/'), errorPages: folder('../docs/errors/') },
+    folders: {
+      web: folder('../transports/web/'),
+      client: folder('../transports/client/'),
+      errorPages: folder('../docs/errors/'),
+    },
     exposesInternals: (service) => isLoopback(hostOf(service)),
   });
   const specs = serviceNames.map((service): AnyWorkerSpec => {

@@ -43,7 +43,9 @@ export async function uwsLauncher(): Promise<Launcher | Skipped> {
   try {
     await install();
     const loader = hasLibrary() ? [] : await privateLoader();
-    const [command = process.execPath, ...before] = [...loader, process.execPath];
+    const [first, ...rest] = loader;
+    const before = first === undefined ? [] : [...rest, process.execPath];
+    const command = first ?? process.execPath;
     const launcher = { command, args: [...before, '--import', resolver], cwd: root };
     await run(launcher.command, [...launcher.args, '--eval', "await import('uWebSockets.js')"], { cwd: root });
     return launcher;

@@ -22,7 +22,7 @@ export interface GatewayOptions {
   isAllowed(role: Role, action: Action): boolean;
   readonly limits: GatewayLimits;
   /** Folders that the public port serves. */
-  readonly folders: { readonly web: string; readonly errorPages: string };
+  readonly folders: { readonly web: string; readonly client: string; readonly errorPages: string };
   /** Whether a service shows its inside without a credential: where it listens on loopback alone. */
   exposesInternals(service: ServiceName): boolean;
 }

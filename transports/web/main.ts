@@ -1,11 +1,12 @@
 /** Composes the page: a key is given, then everything is live until the key is forgotten. */
+import { StreamClient, type StreamState } from '../client/client.ts';
+import type { EquityData } from '../client/wire.ts';
 import { AccountBar } from './account.ts';
 import { ActorTree } from './actors.ts';
 import { Api, type Answer } from './api.ts';
 import { byId, setText } from './dom.ts';
 import { fillsShown, OrderPanels } from './orders.ts';
 import { QuotesTable } from './quotes.ts';
-import { Stream, type StreamState } from './stream.ts';
 import { throttle } from './throttle.ts';
 import { Ticket } from './ticket.ts';
 import type { AccountItem, InstrumentItem, List } from './wire.ts';
@@ -14,7 +15,7 @@ import { describeProblem } from './words.ts';
 const refreshMs = 2_000;
 /** A busy account has hundreds of events a second. */
 const refreshAfterEventMs = 300;
-const accountChannels = ['orders', 'positions', 'account'] as const;
+const accountChannels = ['orders', 'positions', 'account', 'equity'] as const;
 
 const keyForm = byId('key-form', HTMLFormElement);
 const keyInput = byId('key', HTMLInputElement);
@@ -78,7 +79,7 @@ function open(key: string, api: Api, accounts: readonly AccountItem[], instrumen
 
   let subscribed: readonly string[] = [];
   const refresh = throttle(refreshAfterEventMs, showFigures);
-  const stream = new Stream({
+  const stream = new StreamClient({
     url: new URL('/stream', location.href.replace(/^http/, 'ws')).href,
     token: key,
     listener: {
@@ -90,6 +91,7 @@ function open(key: string, api: Api, accounts: readonly AccountItem[], instrumen
       onServerTime: (time) => quotes.onServerTime(time),
       onSnapshot(channel, data) {
         ofAccount(channel, (kind) => {
+          if (kind === 'equity') return showEquity(data as EquityData | null);
           panels.onSnapshot(kind, data);
           if (kind === 'orders') void showFills(bar.account);
         });
@@ -98,6 +100,8 @@ function open(key: string, api: Api, accounts: readonly AccountItem[], instrumen
         ofAccount(channel, (kind) => panels.onEvent(kind, event));
         refresh();
       },
+      onEquity: ({ channel, data }) => ofAccount(channel, () => showEquity(data)),
+      onGap: ({ channel }) => showGap(channel),
       onProblem: (problem) => showState('waiting', describeProblem(problem)),
     },
   });
@@ -119,6 +123,10 @@ function open(key: string, api: Api, accounts: readonly AccountItem[], instrumen
     if (subscribed.includes(channel)) run(channel.slice(0, channel.indexOf(':')));
   }
 
+  function showEquity(data: EquityData | null): void {
+    if (data) bar.showFigures({ id: bar.account, ...data });
+  }
+
   async function showFills(account: string): Promise<void> {
     const fills = await api.fills(account, fillsShown);
     if (fills.ok && account === bar.account) panels.onFills(fills.value.items);
@@ -138,4 +146,9 @@ function showState(state: StreamState, detail: string): void {
   const element = byId('connection', HTMLParagraphElement);
   element.dataset['state'] = state;
   setText(element, detail);
+}
+
+/** What was missing is asked for by then; that it was missing is there for who wants to know. */
+function showGap(channel: string): void {
+  byId('connection', HTMLParagraphElement).title = `${channel} was completed at ${new Date().toLocaleTimeString()}`;
 }

@@ -96,7 +96,7 @@ export class QuotesTable {
 
   #isStale(symbol: string): boolean {
     const quote = this.#quotes.get(symbol);
-    if (quote === undefined || !this.#isOnline) return true;
+    if (quote === undefined || quote.fault !== undefined || !this.#isOnline) return true;
     const ageMs = performance.now() + this.#aheadMs - Date.parse(quote.time);
     return ageMs > (this.#staleAfterMs.get(symbol) ?? defaultStaleAfterMs);
   }

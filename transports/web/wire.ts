@@ -104,21 +104,6 @@ export interface Quote {
   readonly bid: string;
   readonly ask: string;
   readonly time: string;
+  /** Its source has fallen silent. */
+  readonly fault?: string;
 }
-
-export interface Position {
-  readonly epoch: string;
-  readonly sequence: number;
-}
-
-export type ServerFrame =
-  | { readonly type: 'hello'; readonly heartbeatMs: number }
-  | { readonly type: 'reply'; readonly id: string | null; readonly ok: true; readonly result: unknown }
-  | { readonly type: 'reply'; readonly id: string | null; readonly ok: false; readonly problem: ProblemBody }
-  | ({ readonly type: 'snapshot'; readonly channel: string; readonly data: unknown } & Position)
-  | ({ readonly type: 'event'; readonly channel: string; readonly data: AccountEvent } & Position)
-  | ({ readonly type: 'quote'; readonly channel: string; readonly sequence: number } & Quote)
-  | { readonly type: 'resync'; readonly channel: string; readonly epoch: string; readonly reason: string }
-  | { readonly type: 'slow'; readonly channels: readonly string[]; readonly bufferedBytes: number }
-  | { readonly type: 'heartbeat'; readonly time: string; readonly last?: Readonly<Record<string, number>> }
-  | { readonly type: 'bye'; readonly code: number; readonly reason: string; readonly retryAfterMs?: number };

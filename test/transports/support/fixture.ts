@@ -212,7 +212,10 @@ export function fixture(
   };
   const context = gatewayContext({
     ...{ services, isAllowed, limits: change.limits ?? limits },
-    folders: { web: join(root, 'transports/web'), errorPages: join(root, 'docs/errors') },
+    folders: {
+      ...{ web: join(root, 'transports/web'), client: join(root, 'transports/client') },
+      errorPages: join(root, 'docs/errors'),
+    },
     exposesInternals: () => change.exposesInternals ?? true,
   });
 

@@ -6,7 +6,10 @@ import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import { WebSocketServer, type WebSocket } from 'ws';
 
-const folder = join(import.meta.dirname, '../../../transports/web');
+const folders = {
+  page: join(import.meta.dirname, '../../../transports/web'),
+  client: join(import.meta.dirname, '../../../transports/client'),
+};
 // As strict as a page can have it: nothing inline, nothing from elsewhere.
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -150,7 +153,10 @@ export class FakePlatform {
     const name = pathname === '/' ? 'index.html' : pathname.slice(1);
     const type = types[extname(name)];
     try {
-      const source = readFileSync(join(folder, name), 'utf8');
+      const source = readFileSync(
+        name.startsWith('client/') ? join(folders.client, name.slice('client/'.length)) : join(folders.page, name),
+        'utf8',
+      );
       const body = name.endsWith('.ts') ? stripTypeScriptTypes(source) : source;
       response.writeHead(200, { 'content-type': type, 'content-security-policy': policy }).end(body);
     } catch {
@@ -248,7 +254,7 @@ export class FakePlatform {
   }
 
   #snapshot(channel: string): unknown {
-    if (channel.startsWith('quotes:')) return null;
+    if (channel.startsWith('quotes:') || channel.startsWith('equity:')) return null;
     const orders = channel === 'orders:demo-1' ? [...this.#orders.values()] : [];
     return { items: orders.map((order) => ({ ...order, filledQuantity: '0.00', state: 'ACCEPTED' })) };
   }

@@ -16,14 +16,19 @@ const pagePolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
   "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-export function webRoutes(app: App, folders: { readonly web: string; readonly errorPages: string }): void {
+export function webRoutes(
+  app: App,
+  folders: { readonly web: string; readonly client: string; readonly errorPages: string },
+): void {
   const schema = { hide: true };
-  for (const name of readdirSync(folders.web).filter((file) => contentTypes[extname(file)] !== undefined)) {
-    const read = once(() => contentOf(join(folders.web, name)));
-    app.get(name === 'index.html' ? '/' : `/${name}`, { schema }, (_request, reply) =>
+  const client = readdirSync(folders.client).map((name) => [join(folders.client, name), `/client/${name}`] as const);
+  const page = readdirSync(folders.web).map((name) => [join(folders.web, name), `/${name}`] as const);
+  for (const [file, path] of [...page, ...client].filter(([name]) => contentTypes[extname(name)] !== undefined)) {
+    const read = once(() => contentOf(file));
+    app.get(path === '/index.html' ? '/' : path, { schema }, (_request, reply) =>
       reply
         .headers({
-          'content-type': contentTypes[extname(name)],
+          'content-type': contentTypes[extname(file)],
           'content-security-policy': pagePolicy,
           'cache-control': 'no-cache',
         })
