@@ -6,6 +6,7 @@ import { register as config } from './commands/config.ts';
 import { register as database } from './commands/database.ts';
 import { register as health } from './commands/health.ts';
 import { register as keys } from './commands/keys.ts';
+import { register as loadTest } from './commands/load-test.ts';
 import { register as migrate } from './commands/migrate.ts';
 import { register as replay } from './commands/replay.ts';
 import { register as restore } from './commands/restore.ts';
@@ -21,7 +22,8 @@ const program = new Command('aitrading')
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(`aitrading: ${usageFault(text)}; see aitrading --help\n`) });
 
-for (const register of [start, migrate, database, backup, restore, config, health, replay, keys]) register(program);
+for (const register of [start, migrate, database, backup, restore, config, health, loadTest, replay, keys])
+  register(program);
 
 // The reader of a pipe may stop reading, as `head` does: there is nobody left to tell anything.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
