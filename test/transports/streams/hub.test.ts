@@ -332,6 +332,22 @@ describe('writing', () => {
     }
   });
 
+  test('who joins within a turn gets what is published from then on, and who is there already gets all of it', async () => {
+    const { topic, clients, quote } = hubWith(2);
+    const [early, late] = clients as [(typeof clients)[0], (typeof clients)[0]];
+    early.outlet.follow([topic]);
+    quote();
+    quote();
+    late.outlet.follow([topic]);
+    quote();
+    await turn();
+    const sequences = ({ connection }: typeof early) => connection.frames().map(({ sequence }) => sequence);
+    expect([sequences(early), sequences(late)]).toEqual([[1, 2, 3], [3]]);
+    quote();
+    await turn();
+    expect([sequences(early).at(-1), sequences(late).at(-1)]).toEqual([4, 4]);
+  });
+
   test('with a thousand connections all are written to, some a turn later', async () => {
     const { topic, clients, quote } = hubWith(1_000);
     for (const { outlet } of clients) outlet.follow([topic]);
