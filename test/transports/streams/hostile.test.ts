@@ -73,7 +73,10 @@ test(`${messages} hostile messages are answered each, and the platform goes on`,
   const platform = fixture({
     limits: {
       ...limits,
-      stream: { ...limits.stream, messagesPerSecond: 1e6, messageBurst: 1e6, protocolErrors: 1e6 },
+      stream: {
+        ...{ ...limits.stream, messagesPerSecond: 1e6, messageBurst: 1e6, protocolErrors: 1e6 },
+        tenant: { ...limits.stream.tenant, messages: { perSecond: 1e6, burst: 1e6 } },
+      },
     },
   });
   const { port } = await platform.start(dataBridgeGateway);
