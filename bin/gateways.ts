@@ -16,6 +16,7 @@ import { gatewayContext, type Gateway, type GatewayContext } from '../transports
 import { hubGateway } from '../transports/gateways/hub.ts';
 import { tradingGateway } from '../transports/gateways/trading.ts';
 import type { Services } from '../transports/services.ts';
+import type { StreamServer } from '../transports/streams/server.ts';
 import { stopBounds } from './shutdown.ts';
 
 export interface GatewayAddress {
@@ -37,6 +38,7 @@ const create: Readonly<Record<ServiceName, (context: GatewayContext) => Promise<
 export function gatewaySpecs(options: { config: Config; limits: Limits; services: Services }): {
   specs: readonly AnyWorkerSpec[];
   addresses: readonly GatewayAddress[];
+  streams: StreamServer;
 } {
   const { config, limits, services } = options;
   const hostOf = (service: ServiceName): string =>
@@ -69,7 +71,7 @@ export function gatewaySpecs(options: { config: Config; limits: Limits; services
       url: `${scheme}://${hostOf(service)}:${config.ports[service]}${service === 'data-bridge' ? '/stream' : ''}`,
     };
   });
-  return { specs, addresses };
+  return { specs, addresses, streams: context.streams };
 }
 
 function isLoopback(host: string): boolean {

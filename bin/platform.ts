@@ -327,8 +327,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   );
   const services = createServices({
     ...{ stage, storage, registry, readiness, config, version, caughtUp, log, shared, replica },
+    streamCounts: () => streams.counts,
   });
-  const { specs, addresses } = gatewaySpecs({ config, limits, services });
+  const { specs, addresses, streams } = gatewaySpecs({ config, limits, services });
 
   const shutdown = platformShutdown({ system, readiness, storage, lock }, limits.shutdown);
   shutdown.addTask('stop-database', 'redis', () => shared.redis?.close());

@@ -19,6 +19,7 @@ import { treeHealth } from '../supervisors/health.ts';
 import { findCredential } from '../transports/drivers/postgres-credentials.ts';
 import { getOrder, getSignal, listFills, listLedger, listOrders } from '../transports/drivers/postgres-read-models.ts';
 import { platformMetrics } from '../transports/metrics.ts';
+import type { StreamCounts } from '../transports/streams/server.ts';
 import type {
   AccountEntry,
   HealthReport,
@@ -48,6 +49,8 @@ export interface ServicesOptions {
   readonly log: Log;
   readonly shared: Shared;
   readonly replica: Replica | undefined;
+  /** Of the gateways, which stand on these services. */
+  streamCounts(): StreamCounts;
   caughtUp(key: { tenantId: number; entityId: number }, seq: number, withinMs: number): Promise<boolean>;
 }
 
@@ -61,6 +64,7 @@ export function createServices({
   log,
   shared,
   replica,
+  streamCounts,
   caughtUp,
 }: ServicesOptions): Services {
   const { system, bus, quotes, instruments, limits } = stage;
@@ -71,6 +75,7 @@ export function createServices({
     ...{ system, readiness, redis: shared.redis && (() => shared.redis!.counts()) },
     pools: () => poolStats(storage, replica),
     replica: replica && (() => replica.state),
+    streams: streamCounts,
   });
 
   async function findPrincipal(keyHash: Buffer): Promise<Principal | undefined> {

@@ -5,6 +5,7 @@ import type { ActorSystem } from '../runtime/system.ts';
 import type { PoolStats } from './drivers/pool-meter.ts';
 import type { ReplicaState } from './drivers/postgres-replica.ts';
 import type { RedisCounts } from './drivers/redis-link.ts';
+import type { StreamCounts } from './streams/server.ts';
 
 /** @returns a function that gives the text of /metrics */
 export function platformMetrics({
@@ -13,6 +14,7 @@ export function platformMetrics({
   redis,
   pools,
   replica,
+  streams,
 }: {
   system: ActorSystem;
   readiness: Readiness;
@@ -20,6 +22,7 @@ export function platformMetrics({
   redis?: (() => RedisCounts) | undefined;
   pools?: () => Readonly<Record<string, PoolStats>>;
   replica?: (() => ReplicaState) | undefined;
+  streams?: () => StreamCounts;
 }): () => Promise<string> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -41,6 +44,7 @@ export function platformMetrics({
     redis && redisMetrics(registry, redis),
     pools && poolMetrics(registry, pools),
     replica && replicaMetrics(registry, replica),
+    streams && streamMetrics(registry, streams),
   ];
 
   return async () => {
@@ -122,6 +126,28 @@ function replicaMetrics(registry: Registry, state: () => ReplicaState): () => vo
     isUsed.set(now.isUsed ? 1 : 0);
     if (now.lagMs !== null) lag.set(now.lagMs / 1_000);
     for (const outcome of ['served', 'behind', 'failed'] as const) reports.set({ outcome }, now[outcome]);
+  };
+}
+
+/** @returns what brings them up to date */
+function streamMetrics(registry: Registry, counts: () => StreamCounts): () => void {
+  const of = (name: string, help: string) => gauge(registry, `aitrading_streams_${name}`, help, []);
+  const gauges = {
+    connections: of('connections', 'Connections that there are.'),
+    opened: of('opened', 'Connections since the start.'),
+    deliveries: of('deliveries', 'Updates of market channels that were sent, once a connection, since the start.'),
+    writes: of('writes', 'Writes since the start.'),
+    degraded: of('degraded', 'Times that a client became slow, since the start.'),
+    skipped: of('skipped', 'Updates that slow clients never got, since the start.'),
+    acknowledgements: of('acknowledgements', 'Acknowledgements of clients since the start.'),
+  };
+  const closed = gauge(registry, 'aitrading_streams_closed', 'Connections that we have closed since the start.', [
+    'code',
+  ]);
+  return () => {
+    const now = counts();
+    for (const [name, metric] of Object.entries(gauges)) metric.set(now[name as keyof typeof gauges]);
+    for (const [code, times] of now.ended) closed.set({ code: String(code) }, times);
   };
 }
 
