@@ -61,8 +61,9 @@ export class ClientChannel {
 
   snapshot(position: Position, data: unknown): Verdict {
     const last = this.#position;
-    // One that nobody waits for, and that tells nothing new, came before.
-    if (!this.#isAwaitingSnapshot && last?.epoch === position.epoch && position.sequence <= last.sequence) return drop;
+    // One that nobody waits for, and that tells nothing new, came before. A price that came in front of it knew no epoch.
+    const isSameCount = last !== undefined && (last.epoch === position.epoch || last.epoch === '');
+    if (!this.#isAwaitingSnapshot && isSameCount && position.sequence <= last.sequence) return drop;
     this.askedId = undefined;
     this.#isAwaitingSnapshot = false;
     this.#position = position;
@@ -85,10 +86,13 @@ export class ClientChannel {
     return step === 'next' ? take : drop;
   }
 
-  /** @param last the platform's number, as of a heartbeat */
-  heartbeat(last: number): Verdict {
-    if (this.#isAwaitingSnapshot || !this.#position || last <= this.#position.sequence) return take;
-    return { type: 'gap', reason: 'heartbeat', expected: this.#expected, isRepaired: false };
+  /** @param last the platform's number, as of a heartbeat; undefined where it names none */
+  heartbeat(last: number | undefined): Verdict {
+    // A snapshot is sent right behind the answer, that of an account channel in front of the first heartbeat that names the channel.
+    const isLost = this.#isAwaitingSnapshot
+      ? this.askedId === undefined && (last !== undefined || !this.isAccount)
+      : last !== undefined && this.#position !== undefined && last > this.#position.sequence;
+    return isLost ? { type: 'gap', reason: 'heartbeat', expected: this.#expected, isRepaired: false } : take;
   }
 
   market(frame: MarketFrame): Verdict {

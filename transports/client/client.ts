@@ -35,7 +35,7 @@ export interface Gap {
   readonly channel: string;
   /** The number that was due. */
   readonly expected: number;
-  /** The one that came; null where the platform itself broke off. */
+  /** The one that came; null where none did. */
   readonly received: number | null;
   readonly reason: GapReason;
   /** `resume`: the missing events are asked for. `snapshot`: the channel begins anew. `newest`: the frame that came says all there is. */
@@ -315,7 +315,10 @@ export class StreamClient {
     if (problem.code === 'UNAUTHENTICATED') this.#refusal = refusalOf(4001);
     // Otherwise the platform cannot tell yet, and is asked again.
     this.#retryAfterMs = problem.retryAfterMs;
-    this.#socket?.close(1000);
+    // What was asked behind it is refused as well, which says nothing of the channels: nobody listens any more.
+    const socket = this.#socket;
+    this.#lost(1000, problem.title);
+    socket?.close(1000);
   }
 
   #subscribed(id: string, results: Readonly<Record<string, ChannelResult>>): void {
@@ -395,7 +398,7 @@ export class StreamClient {
   }
 
   /** Whether a frame is to be told; sees to it that what is missing before it comes. */
-  #isNext(channel: ClientChannel, verdict: Verdict, received: number): boolean {
+  #isNext(channel: ClientChannel, verdict: Verdict, received: number | null): boolean {
     switch (verdict.type) {
       case 'take':
         return true;
@@ -427,10 +430,8 @@ export class StreamClient {
 
   // The heartbeat comes after the events it counts, so a number ahead of ours is an event that got lost.
   #heartbeat(last: Readonly<Record<string, number>>): void {
-    for (const [name, sequence] of Object.entries(last)) {
-      const channel = this.#channels.get(name);
-      if (channel) this.#isNext(channel, channel.heartbeat(sequence), sequence);
-    }
+    for (const [name, channel] of this.#channels)
+      this.#isNext(channel, channel.heartbeat(last[name]), last[name] ?? null);
     const oldestMs = this.#now() - missedHeartbeats * this.#heartbeatMs;
     if ([...this.#requests.values()].some(({ sinceMs }) => sinceMs < oldestMs))
       this.#giveUp('a request was not answered');
