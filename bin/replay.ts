@@ -27,6 +27,7 @@ import type { ActorRef } from '../runtime/ref.ts';
 import { createSystem, type ActorSystem } from '../runtime/system.ts';
 import { infrastructure, isolated } from '../supervisors/policies.ts';
 import { createPaperBroker, type PaperBroker } from '../transports/drivers/paper-broker.ts';
+import { randomOf } from './random.ts';
 import { tradingDays } from './hours.ts';
 import { strategyWorker } from './strategies.ts';
 import { accountSubtree, journalWriterSpec, marketSubtree, type Stage } from './stage.ts';
@@ -455,17 +456,6 @@ class Replay {
 function plain(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return String(value);
   return value instanceof Map ? [...value] : value;
-}
-
-/** mulberry32: small, and the same on every machine. @returns 0 up to 1 */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 async function pace(startedMs: number, dueMs: number): Promise<void> {

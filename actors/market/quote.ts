@@ -17,8 +17,8 @@ export interface Quote {
   readonly fault?: SourceFault;
 }
 
-/** `stale`: silent for too long while the market is open. `diverged`: another source of the same symbol says otherwise. */
-export type SourceFault = 'stale' | 'diverged';
+/** `stale`: silent for too long while the market is open. */
+export type SourceFault = 'stale';
 
 /** Whether a number can be a price: rules multiply it exactly, so it must be a safe integer, and above zero. */
 export function isPrice(value: number): boolean {

@@ -5,6 +5,7 @@
 import assert from 'node:assert';
 import { createHash, randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { frameAt } from '../../transports/websocket/frame.ts';
 
 const host = '127.0.0.1';
 const acceptGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -96,31 +97,6 @@ export class WebSocketClient {
     else if (opcode === close) this.#listener.onEnd(closeReason(payload));
     else this.#listener.onEnd(`a frame with opcode ${opcode}`);
   }
-}
-
-interface Frame {
-  readonly opcode: number;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** @returns undefined while it has not arrived whole */
-function frameAt(data: Buffer, at: number): Frame | undefined {
-  if (data.length < at + 2) return undefined;
-  const opcode = data[at]! & 0x0f;
-  let length = data[at + 1]! & 0x7f;
-  let start = at + 2;
-  if (length === 126) {
-    if (data.length < at + 4) return undefined;
-    length = data.readUInt16BE(at + 2);
-    start = at + 4;
-  } else if (length === 127) {
-    if (data.length < at + 10) return undefined;
-    length = Number(data.readBigUInt64BE(at + 2));
-    start = at + 10;
-  }
-  const end = start + length;
-  return data.length < end ? undefined : { opcode, start, end };
 }
 
 function closeReason(payload: Buffer): string {

@@ -1,4 +1,4 @@
-/** WebSocket frames in a stream of bytes, as cheaply as they can be counted. */
+/** WebSocket frames in a stream of bytes, as cheaply as they can be counted: unlike `frameAt` it makes nothing for each. */
 
 /** Calls for each whole frame with where its payload lies; gives back what is left over. */
 export function walkFrames(data: Buffer, onFrame: (firstByte: number, start: number, end: number) => void): Buffer {

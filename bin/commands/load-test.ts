@@ -52,15 +52,23 @@ export function register(program: Command): void {
 }
 
 async function loadTest(options: Options): Promise<void> {
-  const [{ requireConfig }, { join }, { writeFileSync }, plan, { runLoadTest }, { errorsOf, reportText }] =
-    await Promise.all([
-      import('../environment.ts'),
-      import('node:path'),
-      import('node:fs'),
-      import('../load-test/plan.ts'),
-      import('../load-test/run.ts'),
-      import('../load-test/report.ts'),
-    ]);
+  const [
+    { requireConfig },
+    { join },
+    { writeFileSync },
+    plan,
+    { runLoadTest },
+    { errorsOf, reportText },
+    { randomOf },
+  ] = await Promise.all([
+    import('../environment.ts'),
+    import('node:path'),
+    import('node:fs'),
+    import('../load-test/plan.ts'),
+    import('../load-test/run.ts'),
+    import('../load-test/report.ts'),
+    import('../random.ts'),
+  ]);
   const { portOffset, users, seconds, ordersPerSecond, symbols, accounts, format, mix } = options;
   const config = requireConfig(portOffset === undefined ? {} : { PORT_OFFSET: String(portOffset) });
   const token = await demoKey(config.home);
@@ -73,7 +81,7 @@ async function loadTest(options: Options): Promise<void> {
     plans: plan.planUsers({
       ...{ users, mix, symbols, accounts, ordersPerSecond },
       rampMs: Math.min(options.rampSeconds, seconds / 2) * 1_000,
-      random: seeded(options.seed),
+      random: randomOf(options.seed),
     }),
   });
   process.off('SIGINT', stop);
@@ -137,15 +145,4 @@ function parseUrl(text: string): string {
   if (!url || !isStream || !['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname))
     throw new InvalidArgumentError('It must be a ws:// address of this machine.');
   return text;
-}
-
-/** Numbers from 0 up to 1 that follow from the seed (Mulberry32). */
-function seeded(seed: number): () => number {
-  let counter = seed;
-  return () => {
-    counter = (counter + 0x6d2b79f5) | 0;
-    let bits = Math.imul(counter ^ (counter >>> 15), counter | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

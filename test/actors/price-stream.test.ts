@@ -196,10 +196,10 @@ test('the numbers of candles go on after a crash', async () => {
   const { system, ref, told, tell } = await watched();
   await tell(tick(0));
   await system.advance(250);
-  ref.tell({ type: 'get-candles', interval: 'no such', limit: Number.NaN } as never);
   ref.tell({ type: 'ticks', ticks: undefined } as never);
   await system.settle();
   await system.advance(1_000);
+  expect(system.history()).toContain('restarted /EURUSD');
   await tell(tick(1_000));
   await system.advance(250);
   expect(told.map(({ sequence }) => sequence)).toEqual([1, 2]);

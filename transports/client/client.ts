@@ -208,13 +208,15 @@ export class StreamClient {
     const { ticket, format = 'json', url } = this.#options;
     const protocols = [`aitrading.v1.${format}`];
     if (ticket) {
+      let refusal: string | undefined;
       try {
         protocols.push(`ticket.${await ticket()}`);
       } catch (error) {
-        return this.#retry(`no ticket: ${error instanceof Error ? error.message : String(error)}`);
+        refusal = `no ticket: ${error instanceof Error ? error.message : String(error)}`;
       }
       // Closed meanwhile.
       if (this.#state !== 'connecting') return;
+      if (refusal !== undefined) return this.#retry(refusal);
     }
     this.#retryAfterMs = undefined;
     this.#heartbeatMs = openWithinMs / missedHeartbeats;

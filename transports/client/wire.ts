@@ -17,7 +17,7 @@ export interface Position {
   readonly sequence: number;
 }
 
-export type SourceFault = 'stale' | 'diverged';
+export type SourceFault = 'stale';
 
 export interface QuoteFrame {
   readonly type: 'quote';

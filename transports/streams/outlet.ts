@@ -84,10 +84,6 @@ export class Outlet {
     return this.#queuedBytes;
   }
 
-  get topics(): ReadonlySet<Topic> {
-    return this.#topics;
-  }
-
   /** What must arrive. */
   send(message: Message): void {
     if (this.#isClosed) return;

@@ -51,10 +51,6 @@ export class TenantQuota {
   retryAfterMs(nowMs: number): number {
     return this.#bucket.look(nowMs, false).retryAfterMs;
   }
-
-  get isUnused(): boolean {
-    return this.#connections === 0;
-  }
 }
 
 export class TenantQuotas {

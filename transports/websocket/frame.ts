@@ -1,6 +1,6 @@
 /** WebSocket frames as servers send them: final and not masked, so one buffer is good for every client (RFC 6455, section 5.2). */
 
-export const opcode = { text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const;
+const opcode = { text: 0x1, binary: 0x2 } as const;
 
 const FINAL = 0x80;
 /** Compressed, where permessage-deflate was agreed (RFC 7692, section 6). */
@@ -26,16 +26,21 @@ export function compressedTextFrame(deflated: Uint8Array): Buffer {
   return frame;
 }
 
-/** What is in the first frame of a buffer of whole frames, and where the next one begins. */
-export function frameAt(
-  frames: Buffer,
-  at: number,
-): { readonly opcode: number; readonly start: number; readonly end: number } {
-  const short = frames[at + 1]!;
+/** Where a frame lies among others, and its payload within it. */
+export interface FramePlace {
+  readonly opcode: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The frame that begins at a place, as servers send them; undefined while it has not arrived whole. */
+export function frameAt(data: Buffer, at: number): FramePlace | undefined {
+  if (data.length < at + 2) return undefined;
+  const short = data[at + 1]! & 0x7f;
   const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
-  const length =
-    short < 126 ? short : short === 126 ? frames.readUInt16BE(at + 2) : Number(frames.readBigUInt64BE(at + 2));
-  return { opcode: frames[at]! & 0x0f, start, end: start + length };
+  if (data.length < start) return undefined;
+  const length = short < 126 ? short : short === 126 ? data.readUInt16BE(at + 2) : Number(data.readBigUInt64BE(at + 2));
+  return data.length < start + length ? undefined : { opcode: data[at]! & 0x0f, start, end: start + length };
 }
 
 function framed(firstByte: number, length: number): Buffer {

@@ -227,3 +227,24 @@ test('a quote comes alike from a snapshot and from the stream', async () => {
   expect(await told.next()).toEqual(['quote', 'EURUSD', '1.1']);
   expect(await told.next()).toEqual(['quote', 'EURUSD', '1.15']);
 });
+
+test('a client that was closed while its ticket was on the way does not come back', async () => {
+  const asked = Promise.withResolvers<string>();
+  const seen: StreamState[] = [];
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/stream`;
+  const late = new Map<object, () => void>();
+  const other = new StreamClient({
+    ...{ url, ticket: () => asked.promise, listener: { onState: (state) => void seen.push(state) } },
+    after(_delayMs, run) {
+      const timer = {};
+      late.set(timer, run);
+      return () => late.delete(timer);
+    },
+  });
+  other.close();
+  asked.reject(new Error('no'));
+  await asked.promise.catch(() => {});
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(seen).toEqual(['connecting', 'closed']);
+  expect(late.size).toBe(0);
+});

@@ -42,7 +42,7 @@ test('a quote says the same as a record and as text', () => {
   const price = fc.integer({ min: 1, max: 9_000_000_000_000 });
   const quotes = fc.record({
     ...{ bid: price, ask: price, sequence: fc.nat(), timeMicros: fc.integer({ min: 0, max: 4_000_000_000_000_000 }) },
-    fault: fc.constantFrom(undefined, 'stale', 'diverged'),
+    fault: fc.constantFrom(undefined, 'stale' as const),
   });
   fc.assert(
     fc.property(fc.array(quotes, { minLength: 1, maxLength: 20 }), fc.nat({ max: 1_000 }), (many, skipped) => {

@@ -1,6 +1,7 @@
 /** A proxy in front of a WebSocket server that loses, doubles and swaps whole frames on their way to the client, and cuts connections. */
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
+import { frameAt } from '../../../transports/websocket/frame.ts';
 
 /** What happens to one frame. */
 export type Fate = 'pass' | 'drop' | 'double' | 'swap' | 'cut' | 'cut-within';
@@ -97,22 +98,13 @@ function splitter(onFrame: (frame: Buffer, text: string | undefined) => void): (
   function read(): void {
     let at = 0;
     for (;;) {
-      const length = frameLength(unread, at);
-      if (length === undefined || unread.length < at + length.whole) break;
-      const frame = unread.subarray(at, at + length.whole);
-      const isControl = (frame[0]! & 0x0f) >= firstControlOpcode;
-      onFrame(frame, isControl ? undefined : frame.toString('utf8', length.head));
-      at += length.whole;
+      const place = frameAt(unread, at);
+      if (!place) break;
+      const isControl = place.opcode >= firstControlOpcode;
+      const text = isControl ? undefined : unread.toString('utf8', place.start, place.end);
+      onFrame(unread.subarray(at, place.end), text);
+      at = place.end;
     }
     unread = unread.subarray(at);
   }
-}
-
-function frameLength(data: Buffer, at: number): { readonly head: number; readonly whole: number } | undefined {
-  if (data.length < at + 2) return undefined;
-  const short = data[at + 1]! & 0x7f;
-  const head = short < 126 ? 2 : short === 126 ? 4 : 10;
-  if (data.length < at + head) return undefined;
-  const length = short < 126 ? short : short === 126 ? data.readUInt16BE(at + 2) : Number(data.readBigUInt64BE(at + 2));
-  return { head, whole: head + length };
 }
