@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import type { Limits } from '../config/limits.ts';
 import { serviceNames, services as portMap, type ServiceName } from '../config/ports.ts';
 import { isAllowed } from '../config/roles.ts';
+import type { Readiness } from '../runtime/readiness.ts';
 import type { AnyWorkerSpec } from '../runtime/spec.ts';
 import { aiGateway } from '../transports/gateways/ai.ts';
 import { analyticsGateway } from '../transports/gateways/analytics.ts';
@@ -35,12 +36,18 @@ const create: Readonly<Record<ServiceName, (context: GatewayContext) => Promise<
   analytics: analyticsGateway,
 };
 
-export function gatewaySpecs(options: { config: Config; limits: Limits; services: Services }): {
+export function gatewaySpecs(options: {
+  config: Config;
+  limits: Limits;
+  services: Services;
+  /** Told which engine has the WebSockets. */
+  readiness?: Pick<Readiness, 'set' | 'whenReady'>;
+}): {
   specs: readonly AnyWorkerSpec[];
   addresses: readonly GatewayAddress[];
   streams: StreamServer;
 } {
-  const { config, limits, services } = options;
+  const { config, limits, services, readiness } = options;
   const hostOf = (service: ServiceName): string =>
     portMap[service].reach === 'public' ? config.publicHost : config.internalHost;
   const context = gatewayContext({
@@ -51,6 +58,16 @@ export function gatewaySpecs(options: { config: Config; limits: Limits; services
       errorPages: folder('../docs/errors/'),
     },
     exposesInternals: (service) => isLoopback(hostOf(service)),
+    webSockets: {
+      engine: config.wsEngine,
+      onChosen(engine, reason) {
+        const told = { engine, ...(reason === undefined ? {} : { reason }) };
+        readiness?.set('websockets', 'ready', reason === undefined ? engine : `${engine}: ${reason}`);
+        // Not before: a start that fails says why it failed, and nothing else.
+        const port = config.ports['data-bridge'];
+        void readiness?.whenReady().then(() => services.log.info(told, `port ${port} streams on ${engine}`));
+      },
+    },
   });
   const specs = serviceNames.map((service): AnyWorkerSpec => {
     const behavior: Behavior<Gateway, never> = {

@@ -53,6 +53,7 @@ import { backupsSpec } from './backups.ts';
 import { tradingDays, tradingHours } from './hours.ts';
 import { tradedInstruments } from './instruments.ts';
 import { PortUnavailable } from '../transports/http.ts';
+import { UwsUnavailable } from '../transports/websocket/uws.ts';
 import { gatewaySpecs, type GatewayAddress } from './gateways.ts';
 import { Failure } from './failure.ts';
 import { openMasterKeysOf } from './master-keys.ts';
@@ -329,7 +330,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     ...{ stage, storage, registry, readiness, config, version, caughtUp, log, shared, replica },
     streamCounts: () => streams.counts,
   });
-  const { specs, addresses, streams } = gatewaySpecs({ config, limits, services });
+  const { specs, addresses, streams } = gatewaySpecs({ config, limits, services, readiness });
 
   const shutdown = platformShutdown({ system, readiness, storage, lock }, limits.shutdown);
   shutdown.addTask('stop-database', 'redis', () => shared.redis?.close());
@@ -367,6 +368,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 /** A gateway that cannot listen is for the operator to mend; whatever else keeps the tree from starting is a fault of ours. */
 function startFault(error: unknown): unknown {
   const cause = error instanceof StartFailed ? error.cause : error;
+  if (cause instanceof UwsUnavailable) return new Failure(`WS_ENGINE=uws: ${cause.message}`, { cause });
   if (!(cause instanceof PortUnavailable)) return error;
   return new Failure(`${cause.message}; PORT_OFFSET moves all eight ports`, { cause });
 }

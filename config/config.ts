@@ -14,7 +14,8 @@ export interface Config {
   readonly publicHost: string;
   readonly internalHost: string;
   readonly ports: Ports;
-  readonly wsEngine: 'auto' | 'ws';
+  /** Of port 5001; `auto`: uws where it loads. */
+  readonly wsEngine: (typeof wsEngines)[number];
   readonly masterKeys: MasterKeysConfig;
   /** Undefined: start the embedded PostgreSQL. */
   readonly database: DatabaseConfig | undefined;
@@ -80,6 +81,7 @@ export type ConfigResult =
   | { readonly ok: false; readonly faults: readonly string[] };
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const wsEngines = ['auto', 'ws', 'uws'] as const;
 const httpProtocols = ['http:', 'https:'];
 
 /** Reads files that `NAME_FILE` variables name; nothing else outside `environment`. Never throws, never prints a secret. */
@@ -93,7 +95,7 @@ export function readConfig(environment: Environment): ConfigResult {
     publicHost: read.host('PUBLIC_HOST', '127.0.0.1'),
     internalHost: read.host('INTERNAL_HOST', '127.0.0.1'),
     ports: portsAt(read.integer('PORT_OFFSET', { min: 0, max: maxPortOffset }, 0)),
-    wsEngine: readWsEngine(read),
+    wsEngine: read.choice('WS_ENGINE', wsEngines, 'auto'),
     masterKeys: readMasterKeys(read, isProduction),
     ...readDatabases(read),
     redis: readRedis(read),
@@ -186,13 +188,6 @@ function readTradingMode(read: Reader, isProduction: boolean): 'paper' {
     read.fault('TRADING_MODE', 'paper, since this build has no live broker', 'live');
   }
   return 'paper';
-}
-
-function readWsEngine(read: Reader): 'auto' | 'ws' {
-  const engine = read.choice('WS_ENGINE', ['auto', 'ws', 'uws'], 'auto');
-  if (engine !== 'uws') return engine;
-  read.fault('WS_ENGINE', 'auto or ws, since this build has no uWebSockets.js engine', engine);
-  return 'auto';
 }
 
 function readMt5(read: Reader): Config['mt5'] {

@@ -26,7 +26,12 @@ export const variableGroups: readonly VariableGroup[] = [
       { name: 'INTERNAL_HOST', meaning: 'address that the six other ports listen on', default: '127.0.0.1' },
       { name: 'NODE_ENV', meaning: '`production` seeds no demo tenant; anything else does' },
       { name: 'LOG_LEVEL', meaning: 'trace, debug, info, warn, error, fatal or silent', default: 'info' },
-      { name: 'WS_ENGINE', meaning: 'WebSocket engine: auto or ws', default: 'auto' },
+      {
+        name: 'WS_ENGINE',
+        meaning:
+          'what serves WebSockets on port 5001: ws, uws (uWebSockets.js, which must be installed), or auto: uws where it loads, otherwise ws',
+        default: 'auto',
+      },
     ],
   },
   {

@@ -1,7 +1,7 @@
 /** What a gateway is made of: an HTTP port, routes on it, and streams where it has them. */
 import { AccountCommands } from '../account-commands.ts';
 import { createAuthenticate, type Authenticate, type AuthenticationLimits } from '../authenticate.ts';
-import { createHttp, type App, type HttpLimits } from '../http.ts';
+import { createHttp, type App, type Http, type HttpLimits } from '../http.ts';
 import type { Action, Role, ServiceName, Services } from '../services.ts';
 import { StreamServer } from '../streams/server.ts';
 import { acceptWebSockets } from '../websocket/ws.ts';
@@ -25,6 +25,15 @@ export interface GatewayOptions {
   readonly folders: { readonly web: string; readonly client: string; readonly errorPages: string };
   /** Whether a service shows its inside without a credential: where it listens on loopback alone. */
   exposesInternals(service: ServiceName): boolean;
+  /** Of port 5001; absent is ws. */
+  readonly webSockets?: WebSocketChoice;
+}
+
+export interface WebSocketChoice {
+  /** `auto`: uWebSockets.js where it loads, otherwise ws. */
+  readonly engine: 'auto' | 'ws' | 'uws';
+  /** Told once it is known, with the reason where there was another wish. */
+  onChosen(engine: 'ws' | 'uWebSockets.js', reason?: string): void;
 }
 
 /** Shared by all gateways of a process. */
@@ -58,14 +67,20 @@ export interface GatewayParts {
   routes(app: App): void;
 }
 
+/** What every port answers; nothing listens yet. */
+export function gatewayHttp(context: GatewayContext, service: ServiceName, bodyBytes?: number): Promise<Http> {
+  const { services, authenticate, limits } = context;
+  return createHttp({
+    ...{ service, services, authenticate, exposeInternals: context.exposesInternals(service) },
+    isAllowed: (role, action) => context.isAllowed(role, action),
+    limits: { ...limits.http, bodyBytes: bodyBytes ?? limits.http.bodyBytes },
+  });
+}
+
 export async function createGateway(context: GatewayContext, parts: GatewayParts): Promise<Gateway> {
   const { service } = parts;
   const { limits, services } = context;
-  const http = await createHttp({
-    ...{ service, services, authenticate: context.authenticate, exposeInternals: context.exposesInternals(service) },
-    isAllowed: (role, action) => context.isAllowed(role, action),
-    limits: { ...limits.http, bodyBytes: parts.bodyBytes ?? limits.http.bodyBytes },
-  });
+  const http = await gatewayHttp(context, service, parts.bodyBytes);
   parts.routes(http.app);
   const entrance = parts.hasStreams ? context.streams.entrance() : undefined;
   if (entrance) acceptWebSockets(http.app.server, services.clock, entrance);

@@ -53,7 +53,7 @@ export interface ConnectionHandler {
 
 export interface UpgradeOptions {
   readonly path: string;
-  /** Larger messages close with 1009. */
+  /** Larger messages close with 1009, or cut the connection off. */
   readonly maxPayloadBytes: number;
   /** Undefined while connections are taken; otherwise why not: answered with 503. */
   refuses(): string | undefined;

@@ -1,6 +1,6 @@
 /** WebSocket frames as servers send them: final and not masked, so one buffer is good for every client (RFC 6455, section 5.2). */
 
-const opcode = { text: 0x1, binary: 0x2 } as const;
+export const opcode = { text: 0x1, binary: 0x2 } as const;
 
 const FINAL = 0x80;
 /** Compressed, where permessage-deflate was agreed (RFC 7692, section 6). */

@@ -7,12 +7,18 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { Clock } from '../../runtime/clock.ts';
 import { closeWithinMs, negotiate, type Connection, type UpgradeOptions } from './connection.ts';
+import { RoundTrip } from './round-trip.ts';
 
 /**
  * No state is kept from one message to the next, so that one compressed frame is good for every client, and an idle connection holds
  * no window. ws inflates what clients send, and never more of it than a message may have.
  */
 const deflate = { serverNoContextTakeover: true, clientNoContextTakeover: true, concurrencyLimit: 4 };
+
+/** A client with a smaller window than we compress for. It gets its batches as they are. */
+const smallWindow = 'server_max_window_bits';
+
+const nothing = Buffer.alloc(0);
 
 /** Takes WebSocket connections at one path of an HTTP server; upgrades to any other path are refused. */
 export function acceptWebSockets(server: Server, clock: Clock, options: UpgradeOptions): void {
@@ -30,7 +36,8 @@ export function acceptWebSockets(server: Server, clock: Clock, options: UpgradeO
     const offered = request.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? [];
     const { format, ticket } = negotiate(offered);
     // Only batches are worth compressing: a single message hardly becomes smaller, and costs several times as much.
-    const engine = format === 'batch' ? deflating : plain;
+    const isSmall = request.headers['sec-websocket-extensions']?.includes(smallWindow);
+    const engine = format === 'batch' && !isSmall ? deflating : plain;
     engine.handleUpgrade(request, socket, head, (ws) => {
       const connection = new WsConnection(ws, socket, request.socket.remoteAddress ?? '', clock);
       const { authorization } = request.headers;
@@ -55,44 +62,40 @@ class WsConnection implements Connection {
   readonly remoteAddress: string;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
-  readonly #clock: Clock;
-  #pingedMs: number | undefined;
-  #lastRoundTripMs = 0;
+  readonly #roundTrip: RoundTrip;
 
   constructor(ws: WebSocket, socket: Duplex, remoteAddress: string, clock: Clock) {
     this.#ws = ws;
     this.#socket = socket;
     this.remoteAddress = remoteAddress;
-    this.#clock = clock;
-    ws.on('pong', () => {
-      if (this.#pingedMs !== undefined) this.#lastRoundTripMs = clock.monotonicMs() - this.#pingedMs;
-      this.#pingedMs = undefined;
-    });
+    this.#roundTrip = new RoundTrip(clock);
+    ws.on('pong', () => this.#roundTrip.answered());
   }
 
   write(frames: Buffer): void {
-    if (this.#ws.readyState === this.#ws.OPEN) this.#socket.write(frames);
+    if (this.#isOpen) this.#socket.write(frames);
   }
 
   get bufferedBytes(): number {
     return this.#socket.writableLength;
   }
 
+  // 'drain' comes only where more than the high-water mark was buffered; a write of nothing is done when all before it is.
   whenDrained(run: () => void): void {
-    if (this.#socket.writableNeedDrain) this.#socket.once('drain', run);
-    else setImmediate(run);
+    if (!this.#isOpen) return;
+    this.#socket.write(nothing, (error) => {
+      if (error || !this.#isOpen) return;
+      if (this.bufferedBytes > 0) this.whenDrained(run);
+      else run();
+    });
   }
 
-  // The pong comes behind all that is buffered on the way, so it tells of a client that reads too slowly.
   ping(): void {
-    if (this.#pingedMs !== undefined || this.#ws.readyState !== this.#ws.OPEN) return;
-    this.#pingedMs = this.#clock.monotonicMs();
-    this.#ws.ping();
+    if (this.#isOpen && this.#roundTrip.start()) this.#ws.ping();
   }
 
   get roundTripMs(): number {
-    const ageMs = this.#pingedMs === undefined ? 0 : this.#clock.monotonicMs() - this.#pingedMs;
-    return Math.max(ageMs, this.#lastRoundTripMs);
+    return this.#roundTrip.ms;
   }
 
   pause(): void {
@@ -104,6 +107,13 @@ class WsConnection implements Connection {
   }
 
   close(code: number, reason: string): void {
+    if (!this.#isOpen) return;
     this.#ws.close(code, reason);
+    // The client's answer has to be read; messages in front of it are not handed on any more.
+    this.#ws.resume();
+  }
+
+  get #isOpen(): boolean {
+    return this.#ws.readyState === this.#ws.OPEN;
   }
 }
