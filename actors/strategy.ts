@@ -61,9 +61,9 @@ export function strategy<State>(spec: StrategySpec<State>): Behavior<Running<Sta
   type Context = ActorContext<StrategyMessage>;
 
   function onQuote(running: Running<State>, quote: Quote, context: Context): Running<State> {
-    const before = running.series.closed.at(-1);
+    const before = running.series.closed.newest;
     const series = applyTick(running.series, quote);
-    const candle = series.closed.at(-1);
+    const candle = series.closed.newest;
     if (!candle || candle === before) return { ...running, series };
     counts.candles += 1;
     return heed({ ...running, series }, rule.onCandle(running.rule, candle), candle, context);

@@ -15,6 +15,7 @@ function fromConfig({ simulator, ...terms }: InstrumentConfig): SimulatedInstrum
     referencePrice: scaled(simulator.referencePrice, PRICE_SCALE),
     typicalSpreadTicks: simulator.typicalSpreadTicks,
     dailyVolatility: simulator.dailyVolatility,
+    ...(simulator.depthLevels === undefined ? {} : { depthLevels: simulator.depthLevels }),
   };
 }
 

@@ -50,19 +50,22 @@ import { appendAudit } from '../transports/drivers/postgres-audit.ts';
 import { accountsToStart, applyCommits, checkpoints } from '../transports/drivers/postgres-projection.ts';
 import { findCommand, saveSignal } from '../transports/drivers/postgres-read-models.ts';
 import { backupsSpec } from './backups.ts';
+import { candleStore } from './candle-store.ts';
 import { tradingDays, tradingHours } from './hours.ts';
 import { tradedInstruments } from './instruments.ts';
+import { marketSubtree } from './market.ts';
 import { PortUnavailable } from '../transports/http.ts';
 import { UwsUnavailable } from '../transports/websocket/uws.ts';
 import { gatewaySpecs, type GatewayAddress } from './gateways.ts';
 import { Failure } from './failure.ts';
 import { openMasterKeysOf } from './master-keys.ts';
 import { Registry } from './registry.ts';
-import { simulatedSource } from './simulated-source.ts';
+import { simulatedDepthSource } from './simulated-depth.ts';
+import { simulatedReference, simulatedSource } from './simulated-source.ts';
 import { demoAccounts, seedDemo, type SeededAccount } from './seed.ts';
 import { createServices, decisionJson } from './services.ts';
 import { platformShutdown, stopBounds } from './shutdown.ts';
-import { auditSpec, journalWriterSpec, marketSubtree, tenantChildren, type Stage } from './stage.ts';
+import { auditSpec, journalWriterSpec, tenantChildren, type Stage } from './stage.ts';
 import { openStorage } from './storage.ts';
 import { strategyWorker } from './strategies.ts';
 
@@ -149,7 +152,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       hours,
       days: tradingDays(),
     },
-    watched: { candles: new LatestBoard(), books: new LatestBoard() },
+    watched: { candles: new LatestBoard(), books: new LatestBoard(), sources: new LatestBoard() },
+    candleStore: candleStore(storage, readiness),
     marketEpoch: clock.wallMicros().toString(36),
     epochOf: (slot) => ownership?.epochOf(slot),
     async lookUpCommand(key, commandId, throughSeq) {
@@ -323,9 +327,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       limits: limits.projector,
     }),
   };
-  const market = marketSubtree(stage, (symbol) =>
-    simulatedSource(instruments.get(symbol)!, config.simulator.seed, stage.hours(symbol)),
-  );
+  const { seed } = config.simulator;
+  const market = marketSubtree(stage, {
+    prices: (symbol) => simulatedSource(instruments.get(symbol)!, seed, stage.hours(symbol)),
+    reference: (symbol) => simulatedReference(instruments.get(symbol)!, seed, stage.hours(symbol)),
+    depth: (symbol) => simulatedDepthSource(instruments.get(symbol)!, seed, stage.hours(symbol)),
+  });
   const services = createServices({
     ...{ stage, storage, registry, readiness, config, version, caughtUp, log, shared, replica },
     streamCounts: () => streams.counts,

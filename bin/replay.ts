@@ -30,7 +30,8 @@ import { createPaperBroker, type PaperBroker } from '../transports/drivers/paper
 import { randomOf } from './random.ts';
 import { tradingDays } from './hours.ts';
 import { strategyWorker } from './strategies.ts';
-import { accountSubtree, journalWriterSpec, marketSubtree, type Stage } from './stage.ts';
+import { marketSubtree } from './market.ts';
+import { accountSubtree, journalWriterSpec, type Stage } from './stage.ts';
 
 export interface ReplayOptions {
   readonly instruments: ReadonlyMap<string, Instrument>;
@@ -204,7 +205,7 @@ class Replay {
       ...{ id: 'platform', strategy: 'rest-for-one', policy: infrastructure },
       children: [
         { id: 'storage', strategy: 'one-for-one', policy: infrastructure, children: [journalWriterSpec(this.#stage)] },
-        marketSubtree(this.#stage, () => undefined),
+        marketSubtree(this.#stage, {}),
         {
           id: 'tenants',
           strategy: 'dynamic',

@@ -76,6 +76,7 @@ export function createServices({
     pools: () => poolStats(storage, replica),
     replica: replica && (() => replica.state),
     streams: streamCounts,
+    sources: stage.watched && (() => stage.watched!.sources.all()),
   });
 
   async function findPrincipal(keyHash: Buffer): Promise<Principal | undefined> {
@@ -151,6 +152,7 @@ export function createServices({
     ...{ version, clock, log, directory: system, bus, quotes, instruments },
     candles: stage.watched?.candles ?? new LatestBoard(),
     books: stage.watched?.books ?? new LatestBoard(),
+    sources: stage.watched?.sources ?? new LatestBoard(),
     hours: stage.hours,
     marketEpoch: () => stage.marketEpoch,
     rateLimits: shared.store.rateLimits,

@@ -27,3 +27,20 @@ export function simulatedSource(
     history: (interval, nowMicros) => pastCandles(priceAt, interval, nowMicros, pastCandleCount),
   };
 }
+
+/** How far behind the market the second source is, as sources are. */
+const referenceDelayMicros = 100_000;
+
+/**
+ * A second source of the same market, for the instruments that trade at many places: those that show their depth.
+ * @returns undefined for any other instrument
+ */
+export function simulatedReference(
+  instrument: SimulatedInstrument,
+  seed: number,
+  hours: TradingHours | undefined,
+): PriceSource | undefined {
+  if (instrument.depthLevels === undefined) return undefined;
+  const { periodMs, poll } = simulatedSource(instrument, seed, hours);
+  return { periodMs, poll: (nowMicros) => poll(nowMicros - referenceDelayMicros) };
+}

@@ -6,12 +6,13 @@ import { aiRouter, type Decision } from '../actors/ai-router.ts';
 import type { GuardInput } from '../actors/ai/guard.ts';
 import type { AiProvider } from '../actors/ai/provider.ts';
 import { brokerSession, type BrokerSessionMessage } from '../actors/broker-session.ts';
+import type { CandleStore } from '../actors/candle-keeper.ts';
 import type { CandleUpdate } from '../actors/market/candle.ts';
 import type { LatestBoard } from '../actors/market/latest.ts';
 import type { BookUpdate } from '../actors/market/order-book.ts';
 import type { Quote, QuoteBoard } from '../actors/market/quote.ts';
 import { journalWriter, type JournalWriterMessage } from '../actors/journal-writer.ts';
-import { pricePath, priceStream, type PriceStreamMessage, type PriceStreamSpec } from '../actors/price-stream.ts';
+import { pricePath, type PriceStreamMessage, type SourceHealth } from '../actors/price-stream.ts';
 import { tenant as tenantActor, type RegisteredAccount, type Tenant } from '../actors/tenant.ts';
 import { accountPath, tradingAccount, type TradingAccountMessage } from '../actors/trading-account.ts';
 import type { Facts, TradingDays, TradingHours, TradingSubject } from '../actors/trading/account.ts';
@@ -30,7 +31,6 @@ import { childPath } from '../runtime/path.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import type { AnyWorkerSpec, SupervisorSpec } from '../runtime/spec.ts';
 import type { ActorSystem } from '../runtime/system.ts';
-import { marketData } from '../supervisors/market-data.ts';
 import { tenantSubtree } from '../supervisors/tenant.ts';
 import { trading } from '../supervisors/trading.ts';
 
@@ -38,8 +38,14 @@ export interface Stage {
   readonly system: ActorSystem;
   readonly bus: EventBus<PlatformTopics>;
   readonly quotes: QuoteBoard;
-  /** The latest of each series and book, for those who watch them; absent in a replay, which nobody watches. */
-  readonly watched?: { readonly candles: LatestBoard<CandleUpdate>; readonly books: LatestBoard<BookUpdate> };
+  /** The latest of each series, book and source, for those who watch them; absent in a replay, which nobody watches. */
+  readonly watched?: {
+    readonly candles: LatestBoard<CandleUpdate>;
+    readonly books: LatestBoard<BookUpdate>;
+    readonly sources: LatestBoard<SourceHealth>;
+  };
+  /** Where candles outlive the process; absent: nowhere. */
+  readonly candleStore?: CandleStore;
   /** Epoch of the market channels: new with every process, opaque. */
   readonly marketEpoch: string;
   readonly instruments: ReadonlyMap<string, Instrument>;
@@ -76,29 +82,6 @@ export function journalWriterSpec({ journal, limits }: Pick<Stage, 'journal' | '
     // Accounts have their own bound on what is in flight; the writer's queue refuses with a reason, so the mailbox must not come first.
     mailbox: { capacity: limits.journal.queueEntries * 2, whenFull: 'reject' },
   };
-}
-
-/** @param sourceOf where a stream is to ask for its prices; undefined where it is told them */
-export function marketSubtree(stage: Stage, sourceOf: (symbol: string) => PriceStreamSpec['source']): SupervisorSpec {
-  const streams = [...stage.instruments.values()].map(({ symbol, staleAfterMs }): AnyWorkerSpec => {
-    const source = sourceOf(symbol);
-    return {
-      ...{ id: symbol, kind: 'price-stream' },
-      behavior: priceStream({
-        ...{ symbol, board: stage.quotes, bus: stage.bus, gapMs: stage.limits.market.gapMs },
-        ...(source ? { source } : {}),
-        ...(stage.watched && {
-          watched: {
-            candles: stage.watched.candles,
-            staleAfterMs,
-            isOpen: (nowMicros: number) => stage.hours(symbol)?.isOpen(nowMicros) ?? true,
-          },
-        }),
-      }),
-      mailbox: { capacity: stage.limits.mailbox.priceStream, whenFull: 'drop-oldest' },
-    };
-  });
-  return marketData(streams);
 }
 
 export function accountSubtree(

@@ -41,6 +41,8 @@ export interface SimulatorConfig {
   readonly typicalSpreadTicks: number;
   /** Standard deviation of a day's move, as a fraction of the price. */
   readonly dailyVolatility: number;
+  /** Levels a side of its order book, 1 or more; absent: it shows no depth. */
+  readonly depthLevels?: number;
 }
 
 /** A simulated or live feed that is silent for this long is taken for dead. */
@@ -162,7 +164,7 @@ function crypto(
     quantityDigits: 2,
     maxLeverage: 2,
     staleAfterMs: STALE_AFTER_MS,
-    simulator,
+    simulator: { ...simulator, depthLevels: 20 },
   };
 }
 

@@ -3,6 +3,8 @@ import assert from 'node:assert';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
+/** Milliseconds of a day. */
+const day = 86_400_000;
 
 export interface Limits {
   readonly http: {
@@ -151,6 +153,41 @@ export interface Limits {
     readonly gapMs: number;
     /** How far back the lowest and highest price of a symbol reach that orders are measured against. */
     readonly rangeMs: number;
+    /** Of the price: how far two sources of a symbol may lie apart. */
+    readonly divergenceShare: number;
+    /** For how long without a break they must lie further apart for either to be doubted. */
+    readonly divergedAfterMs: number;
+  };
+  /** Order books. */
+  readonly books: {
+    /** Levels a side that are shown, from the best on. */
+    readonly levels: number;
+    /** Levels a side that are kept of a source that tells what changes. */
+    readonly keptLevels: number;
+    /** Pause between two updates of one book. */
+    readonly updateMs: number;
+    /** Changes that wait for the whole book while something of it is missing; beyond it the oldest are let go. */
+    readonly waitingChanges: number;
+    /** When a source is asked again for the whole book that has not come, or did not fit. */
+    readonly askAgainMs: number;
+  };
+  /** Candles in the database. */
+  readonly candles: {
+    /** That may wait for the database; beyond it the oldest are lost, and counted. */
+    readonly pending: number;
+    /** In one statement. */
+    readonly batch: number;
+    /** Pause between two writes, and between two deletes. */
+    readonly writeMs: number;
+    /** Pause behind a write that failed; it doubles with every failure, up to the second figure. */
+    readonly retryFirstMs: number;
+    readonly retryMaxMs: number;
+    /** How long they are kept, by interval; absent: for ever. */
+    readonly retentionMs: Readonly<Record<string, number>>;
+    /** From one search for those past their time to the next. */
+    readonly pruneMs: number;
+    /** In one delete. */
+    readonly pruneRows: number;
   };
   readonly ai: {
     /** Requests that one provider answers at once. */
@@ -287,7 +324,13 @@ export const limits: Limits = {
   snapshots: { everyRows: 1_000, deadlineMs: 2_000, passivateAfterMs: 900_000 },
   journal: { queueEntries: 20_000, batchEntries: 1_024, batchBytes: MiB, settleMs: 250 },
   projector: { batchCommits: 1_000, queueCommits: 20_000, retryMs: 1_000, dutyShare: 0.3, gatherMs: 100 },
-  market: { gapMs: 10_000, rangeMs: 60_000 },
+  market: { gapMs: 10_000, rangeMs: 60_000, divergenceShare: 0.005, divergedAfterMs: 2_000 },
+  books: { levels: 50, keptLevels: 5_000, updateMs: 100, waitingChanges: 1_000, askAgainMs: 2_000 },
+  candles: {
+    ...{ pending: 50_000, batch: 5_000, writeMs: 1_000, retryFirstMs: 1_000, retryMaxMs: 30_000 },
+    retentionMs: { '1s': day / 4, '5s': day, '1m': 90 * day, '5m': 365 * day },
+    ...{ pruneMs: 3_600_000, pruneRows: 2_000 },
+  },
   ai: { requestsPerProvider: 8, candles: 120 },
   database: {
     ...{ pingMs: 1_000, retryFirstMs: 100, retryMaxMs: 5_000, requestMs: 4_000, slowMs: 500, saturatedMs: 2_000 },
@@ -323,6 +366,9 @@ export function assertLimits({
   snapshots,
   journal,
   projector,
+  market,
+  books,
+  candles,
   database,
   sharedStore,
   redis,
@@ -361,6 +407,12 @@ export function assertLimits({
   assert(projector.queueCommits >= journal.batchEntries, 'a committed batch fits into the queue of the projector');
   assert(projector.gatherMs < http.readYourWritesWaitMs, 'a list that asks in the meantime is answered in time');
   assert(projector.dutyShare > 0 && projector.dutyShare <= 1, 'the projector works for a share of the time');
+  assert(market.divergenceShare > 0 && market.divergenceShare < 1, 'two sources may differ by a share of the price');
+  assert(books.updateMs >= 100, 'a book has at most ten updates a second');
+  assert(books.levels <= books.keptLevels, 'a book shows no more levels than are kept');
+  assert(candles.batch < candles.pending, 'candles wait while others are written');
+  assert(candles.writeMs >= 1_000, 'candles are written at most once a second');
+  assert(candles.retryFirstMs <= candles.retryMaxMs, 'pauses before candles are written again only grow');
   assert(database.retryFirstMs <= database.retryMaxMs, 'pauses before the database is tried again only grow');
   assert(database.requestMs < ask.deadlineMs, 'a statement is given up before whoever waits for it');
   assert(database.slowMs < database.requestMs, 'a statement is slow before it is given up');

@@ -1,5 +1,6 @@
 /** The numbers of the platform in prom-client's text format: collected when somebody asks, so they cost nothing otherwise. */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { SourceHealth } from '../actors/price-stream.ts';
 import type { Readiness } from '../runtime/readiness.ts';
 import type { ActorSystem } from '../runtime/system.ts';
 import type { PoolStats } from './drivers/pool-meter.ts';
@@ -15,6 +16,7 @@ export function platformMetrics({
   pools,
   replica,
   streams,
+  sources,
 }: {
   system: ActorSystem;
   readiness: Readiness;
@@ -23,6 +25,7 @@ export function platformMetrics({
   pools?: () => Readonly<Record<string, PoolStats>>;
   replica?: (() => ReplicaState) | undefined;
   streams?: () => StreamCounts;
+  sources?: (() => Iterable<SourceHealth>) | undefined;
 }): () => Promise<string> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -45,6 +48,7 @@ export function platformMetrics({
     pools && poolMetrics(registry, pools),
     replica && replicaMetrics(registry, replica),
     streams && streamMetrics(registry, streams),
+    sources && sourceMetrics(registry, sources),
   ];
 
   return async () => {
@@ -126,6 +130,29 @@ function replicaMetrics(registry: Registry, state: () => ReplicaState): () => vo
     isUsed.set(now.isUsed ? 1 : 0);
     if (now.lagMs !== null) lag.set(now.lagMs / 1_000);
     for (const outcome of ['served', 'behind', 'failed'] as const) reports.set({ outcome }, now[outcome]);
+  };
+}
+
+/** @returns what brings them up to date */
+function sourceMetrics(registry: Registry, sources: () => Iterable<SourceHealth>): () => void {
+  const of = (name: string, help: string) => gauge(registry, `aitrading_source_${name}`, help, ['symbol']);
+  const gauges = {
+    ticks: of('ticks', 'Prices since the start.'),
+    gaps: of('gaps', 'Silences while the market was open, since the start.'),
+    crossed: of('crossed', 'Prices whose bid was above the ask, since the start.'),
+    outOfOrder: of('out_of_order', 'Prices from before the last one, since the start.'),
+    invalid: of('invalid', 'What was no price, since the start.'),
+  };
+  const fault = gauge(registry, 'aitrading_source_fault', '1 while the source has this fault.', ['symbol', 'fault']);
+  const difference = of('difference_share', 'Distance from the second source, as a share of the price.');
+  return () => {
+    fault.reset();
+    difference.reset();
+    for (const { symbol, differenceShare, ...source } of sources()) {
+      for (const [name, metric] of Object.entries(gauges)) metric.set({ symbol }, source[name as keyof typeof gauges]);
+      if (source.fault) fault.set({ symbol, fault: source.fault }, 1);
+      if (differenceShare !== undefined) difference.set({ symbol }, differenceShare);
+    }
   };
 }
 

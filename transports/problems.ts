@@ -86,6 +86,7 @@ export const problemKinds = {
   QUOTE_MISSING: denial('There is no price for the symbol yet', 'later'),
   QUOTE_STALE: denial('The last price of the symbol is too old', 'later'),
   QUOTE_CROSSED: denial('The last price of the symbol has its bid above its ask', 'later'),
+  QUOTE_DIVERGED: denial('Two sources of prices of the symbol disagree', 'later'),
   CONVERSION_UNAVAILABLE: denial('There is no rate into the currency of the account', 'later'),
   MARGIN_EXCEEDS_FREE: denial('The margin exceeds what is free'),
   ACCOUNT_NOT_OPEN: denial('The account is not open'),

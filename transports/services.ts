@@ -6,6 +6,7 @@ import type { LatchedSwitch } from '../actors/trading/kill-switch.ts';
 import type { Signal } from '../actors/ai/signal.ts';
 import type { CandleUpdate } from '../actors/market/candle.ts';
 import type { LatestBoard } from '../actors/market/latest.ts';
+import type { SourceHealth } from '../actors/price-stream.ts';
 import type { BookUpdate } from '../actors/market/order-book.ts';
 import type { QuoteBoard } from '../actors/market/quote.ts';
 import type { Account, TradingHours } from '../actors/trading/account.ts';
@@ -212,6 +213,8 @@ export interface Services {
   readonly candles: LatestBoard<CandleUpdate>;
   /** By symbol; nothing where the source has no depth. */
   readonly books: LatestBoard<BookUpdate>;
+  /** What is known of each source of prices. */
+  readonly sources: LatestBoard<SourceHealth>;
   readonly instruments: ReadonlyMap<string, Instrument>;
   /** When a symbol trades; undefined: at any time. */
   hours(symbol: string): TradingHours | undefined;

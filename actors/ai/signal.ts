@@ -133,7 +133,7 @@ export function signalRequest({ instrument, quote, interval, candles }: SignalQu
     digits,
     quote: { bid: price(quote.bid, digits), ask: price(quote.ask, digits) },
     interval,
-    candles: candles.map((candle) => candleView(candle, digits)),
+    candles: candles.map((candle) => barOf(candle, digits)),
   };
   return {
     messages: [
@@ -143,6 +143,12 @@ export function signalRequest({ instrument, quote, interval, candles }: SignalQu
     output: 'json',
     maxOutputTokens: 400,
   };
+}
+
+/** Whether it is complete is not the model's business, and costs tokens. */
+function barOf(candle: Candle, digits: number): object {
+  const { isComplete: _, ...bar } = candleView(candle, digits);
+  return bar;
 }
 
 const instructions = `You are a trading analyst. The user message is market data as JSON: a quote and candles, oldest first.

@@ -1,6 +1,6 @@
 /** Candles of a source whose price is known for any time: what its stream would hold, had it been running all along. */
-import { applyTick, emptySeries, intervalMicros, type CandleInterval, type CandleSeries } from './candle.ts';
-import type { Quote } from './quote.ts';
+import { applyPart, emptySeries, intervalMicros, partOf, type CandleInterval, type CandleSeries } from './candle.ts';
+import { isCrossed, type Quote } from './quote.ts';
 
 /**
  * @param priceAt the last price at or before a time; undefined where there was none
@@ -24,7 +24,8 @@ export function pastCandles(
     const price = priceAt(atMicros);
     if (!price || price.timeMicros <= lastMicros) return;
     lastMicros = price.timeMicros;
-    series = applyTick(series, price);
+    // Looked up here and there: none of them is complete.
+    if (!isCrossed(price)) series = applyPart(series, partOf(price), Infinity);
   };
   for (let at = firstOpen + stepMicros; at < untilMicros; at += stepMicros) look(Math.floor(at));
   look(untilMicros);

@@ -6,6 +6,10 @@ export class LatestBoard<Value extends { readonly sequence: number }> {
     this.#values.set(key, value);
   }
 
+  all(): Iterable<Value> {
+    return this.#values.values();
+  }
+
   get(key: string): Value | undefined {
     return this.#values.get(key);
   }

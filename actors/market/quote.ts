@@ -13,12 +13,15 @@ export interface Quote {
   readonly timeMicros: number;
   /** Raised by one a quote by the price stream of this symbol. */
   readonly sequence: number;
-  /** What is wrong with the source: the last price again, said with the next number. Absent: nothing is. */
+  /** What is wrong with the source. Absent: nothing is. */
   readonly fault?: SourceFault;
 }
 
-/** `stale`: silent for too long while the market is open. */
-export type SourceFault = 'stale';
+/**
+ * `stale`: silent for too long while the market is open. `diverged`: too far from a second source of the symbol; its prices go on, and
+ * nothing may be traded at them.
+ */
+export type SourceFault = 'stale' | 'diverged';
 
 /** Whether a number can be a price: rules multiply it exactly, so it must be a safe integer, and above zero. */
 export function isPrice(value: number): boolean {

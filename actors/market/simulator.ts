@@ -4,6 +4,7 @@
  * Math.exp and Math.sin are not.
  */
 import type { Instrument } from '../trading/instrument.ts';
+import type { Level, OrderBook } from './order-book.ts';
 
 /** An instrument with the figures that its simulated market follows. */
 export type SimulatedInstrument = Instrument & {
@@ -13,6 +14,8 @@ export type SimulatedInstrument = Instrument & {
   readonly typicalSpreadTicks: number;
   /** Standard deviation of a day's relative change as a fraction: 0.006 is 0.6 %. Above 0, at most 0.2. */
   readonly dailyVolatility: number;
+  /** Levels a side that its market shows; absent: its quote alone. */
+  readonly depthLevels?: number;
   /** Set by `linkCrosses`: the two dollar pairs that a cross is quoted from. */
   readonly legs?: readonly [Leg, Leg];
 };
@@ -46,6 +49,54 @@ export function simulatedQuote(instrument: SimulatedInstrument, seed: number, ti
   // Rounded so that bid <= mid < ask: quotes of a cross and of its legs then never allow a riskless round trip.
   const bidTicks = Math.max(1, Math.floor(mid / tick - (spreadTicks - 1) / 2));
   return { bid: bidTicks * tick, ask: (bidTicks + spreadTicks) * tick, timeMicros: tickMicros };
+}
+
+/**
+ * The book that the market shows at a time: its best levels are the quote of that time, and it changes when the quote does.
+ * What stands at a price stays for a few seconds, so that most levels outlive a tick. Takes 4 µs for 20 levels.
+ *
+ * @param levels a side, 1 or more; fewer where prices end
+ */
+export function simulatedDepth(
+  instrument: SimulatedInstrument,
+  seed: number,
+  timeMicros: number,
+  levels: number,
+): OrderBook & { readonly timeMicros: number } {
+  const { bid, ask, timeMicros: tickMicros } = simulatedQuote(instrument, seed, timeMicros);
+  const streams = streamsOf(instrument.symbol, seed);
+  const slot = Math.floor(tickMicros / slotMicros);
+  const tick = Number(instrument.tickSize);
+  const step = tick * Math.max(1, Math.round(instrument.typicalSpreadTicks / stepsInSpread));
+  const side = (best: number, direction: 1 | -1): readonly Level[] => {
+    const first: Level = [best, lots(instrument, uniform(streams.depth + direction, slot))];
+    const found: Level[] = [first];
+    // Behind the best price orders stand on a grid, some of its prices empty.
+    const from = direction === 1 ? Math.floor(best / step) + 1 : Math.ceil(best / step) - 1;
+    for (let at = from; found.length < levels && at > 0; at += direction) {
+      const share = standing(streams.depth, at, slot);
+      if (share >= emptyShare) found.push([at * step, lots(instrument, share)]);
+    }
+    return found;
+  };
+  return { bids: side(bid, -1), asks: side(ask, 1), timeMicros: tickMicros };
+}
+
+const stepsInSpread = 10;
+const emptyShare = 0.2;
+/** What stands at a price is another after so many slots, each price in a slot of its own. */
+const standingSlots = 16;
+
+/** From 0 to 1: how much stands at a price of the grid. */
+function standing(stream: number, at: number, slot: number): number {
+  const phase = Math.floor(uniform(stream + 2, at) * standingSlots);
+  return uniform(mix(stream ^ at), Math.floor((slot + phase) / standingSlots));
+}
+
+/** A quantity on its step, from one step on: a fifth of what may be traded at once at the most, mostly far less. */
+function lots({ maxQuantity, quantityStep }: Instrument, share: number): number {
+  const step = Number(quantityStep);
+  return step * Math.max(1, Math.round((share * share * share * Number(maxQuantity)) / (5 * step)));
 }
 
 /**
@@ -161,13 +212,14 @@ interface Streams {
   readonly activity: number;
   readonly spread: number;
   readonly ticks: number;
+  readonly depth: number;
 }
 
 /** Each purpose has streams of its own; the gaps leave room for one number an octave. */
 function streamsOf(symbol: string, seed: number): Streams {
   let hash = mix(seed | 0);
   for (let at = 0; at < symbol.length; at += 1) hash = mix(hash ^ symbol.charCodeAt(at));
-  return { path: hash, activity: hash + 100, spread: hash + 200, ticks: hash + 300 };
+  return { path: hash, activity: hash + 100, spread: hash + 200, ticks: hash + 300, depth: hash + 400 };
 }
 
 /** From 0 up to, not including, 1. `index` is a safe integer. */

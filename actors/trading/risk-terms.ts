@@ -115,14 +115,16 @@ function checkQuote({ order, quote, instrument, facts }: KnownProposal): Denial 
   const { symbol, orderType } = order;
   if (orderType === 'limit') return undefined;
   if (!quote) return deny('QUOTE_MISSING', { symbol });
+  if (quote.fault === 'diverged') return deny('QUOTE_DIVERGED', { symbol, ...priceFigures(instrument, quote) });
   if (quote.fault !== undefined || isStale(quote, facts.nowMicros, instrument.staleAfterMs)) {
     const staleAfterMs = String(instrument.staleAfterMs);
     return deny('QUOTE_STALE', { symbol, quotedAt: formatTime(quote.timeMicros), staleAfterMs });
   }
-  if (!isCrossed(quote)) return undefined;
-  const bid = formatPrice(instrument, BigInt(quote.bid));
-  const ask = formatPrice(instrument, BigInt(quote.ask));
-  return deny('QUOTE_CROSSED', { symbol, bid, ask });
+  return isCrossed(quote) ? deny('QUOTE_CROSSED', { symbol, ...priceFigures(instrument, quote) }) : undefined;
+}
+
+function priceFigures(instrument: Instrument, { bid, ask }: Quote): { bid: string; ask: string } {
+  return { bid: formatPrice(instrument, BigInt(bid)), ask: formatPrice(instrument, BigInt(ask)) };
 }
 
 /** A stop lies beyond the market, protection on either side of where the order opens, each by the distance that the instrument asks for. */

@@ -14,7 +14,8 @@ import { LimitBoard } from '../../actors/trading/limit-board.ts';
 import type { PlatformTopics } from '../../actors/trading/topics.ts';
 import { tradingDays } from '../../bin/hours.ts';
 import { tradedInstruments } from '../../bin/instruments.ts';
-import { accountSubtree, journalWriterSpec, marketSubtree, type Stage } from '../../bin/stage.ts';
+import { marketSubtree } from '../../bin/market.ts';
+import { accountSubtree, journalWriterSpec, type Stage } from '../../bin/stage.ts';
 import { openStorage } from '../../bin/storage.ts';
 import { limits, riskLimits } from '../../config/limits.ts';
 import { silentLog } from '../../runtime/actor.ts';
@@ -170,7 +171,7 @@ async function open(cleanup: AsyncDisposableStack): Promise<Stand> {
     ...{ id: 'platform', strategy: 'rest-for-one', policy: infrastructure },
     children: [
       { id: 'storage', strategy: 'one-for-one', policy: infrastructure, children: [journalWriterSpec(stage)] },
-      marketSubtree(stage, () => undefined),
+      marketSubtree(stage, {}),
       {
         ...dynamic,
         id: 'tenants',

@@ -1,6 +1,18 @@
 import { expect, test } from 'vitest';
-import { priceStream, type PriceStreamMessage, type PriceStreamSpec, type Tick } from '../../actors/price-stream.ts';
-import type { CandleUpdate } from '../../actors/market/candle.ts';
+import {
+  priceStream,
+  type PriceStreamMessage,
+  type PriceStreamSpec,
+  type SourceHealth,
+  type Tick,
+} from '../../actors/price-stream.ts';
+import {
+  applyPart,
+  emptySeries,
+  type Candle,
+  type CandleInterval,
+  type CandleUpdate,
+} from '../../actors/market/candle.ts';
 import { LatestBoard } from '../../actors/market/latest.ts';
 import { QuoteBoard, type Quote } from '../../actors/market/quote.ts';
 import type { PlatformTopics } from '../../actors/trading/topics.ts';
@@ -65,6 +77,9 @@ test('each tick becomes a quote with the next number, on the board before anybod
     gaps: 0,
     outOfOrder: 0,
     invalid: 0,
+    symbol: 'EURUSD',
+    fault: undefined,
+    differenceShare: undefined,
   });
 });
 
@@ -160,6 +175,7 @@ async function watched() {
   });
   const board = new QuoteBoard();
   const candles = new LatestBoard<CandleUpdate>();
+  const sources = new LatestBoard<SourceHealth>();
   const told: CandleUpdate[] = [];
   const quotes: Quote[] = [];
   const alerts: string[] = [];
@@ -169,7 +185,10 @@ async function watched() {
   const market = { isOpen: true };
   const behavior = priceStream({
     ...{ symbol: 'EURUSD', board, bus, gapMs: 1_000 },
-    watched: { candles, staleAfterMs: 10_000, isOpen: () => market.isOpen },
+    watched: {
+      ...{ candles, sources, staleAfterMs: 10_000, isOpen: () => market.isOpen },
+      divergence: { maxShare: 0.01, afterMs: 2_000 },
+    },
   });
   const system = await startTestSystem([worker('EURUSD', behavior)]);
   const ref = system.ref<PriceStreamMessage>('/EURUSD');
@@ -177,7 +196,7 @@ async function watched() {
     ref.tell({ type: 'ticks', ticks });
     await system.settle();
   };
-  return { system, ref, board, candles, told, quotes, alerts, market, tell };
+  return { system, ref, board, candles, sources, told, quotes, alerts, market, tell };
 }
 
 test('candles are told at most four times a second, each one that ends once, and only what has changed', async () => {
@@ -227,4 +246,124 @@ test('silence while the market is closed is no fault', async () => {
   market.isOpen = false;
   await system.advance(60_000);
   expect(quotes).toHaveLength(1);
+});
+
+test('a candle ends by the clock a second after its time, and a tick that comes later is in none', async () => {
+  const { system, told, ref, tell } = await watched();
+  await tell(tick(59_900));
+  await system.advance(60_999);
+  expect(told.flatMap(({ completed }) => completed)).toEqual([]);
+  await system.advance(251);
+  expect(told.at(-1)).toMatchObject({ completed: [{ openMicros: base, ticks: 1 }] });
+  expect(told.at(-1)?.series.current).toBeUndefined();
+  await tell(tick(59_950, 200), tick(60_300, 300));
+  const minutes = await ref.ask({ type: 'get-candles', interval: '1m', limit: 9 }, { timeoutMs: 1_000 });
+  expect(minutes.map(({ close, ticks }) => [close, ticks])).toEqual([
+    [108_000_000, 1],
+    [300, 1],
+  ]);
+});
+
+test('a candle is complete when its source was heard from its start on', async () => {
+  const { system, ref, market, tell } = await watched();
+  const complete = async (interval: CandleInterval): Promise<(number | boolean)[][]> => {
+    const candles = await ref.ask({ type: 'get-candles', interval, limit: 99 }, { timeoutMs: 1_000 });
+    return candles.map(({ openMicros, isComplete }) => [(openMicros - base) / 1e6, isComplete]);
+  };
+  // The stream starts at 0; it is silent from 4 to 6.3.
+  await tell(tick(200), tick(1_100), tick(2_100), tick(3_100), tick(4_000));
+  await tell(tick(6_300), tick(7_100));
+  expect(await complete('1s')).toEqual([
+    [0, true],
+    [1, true],
+    [2, true],
+    [3, true],
+    [4, false],
+    [6, false],
+    [7, true],
+  ]);
+  expect(await complete('5s')).toEqual([
+    [0, false],
+    [5, false],
+  ]);
+  // No gap: the market has been closed.
+  market.isOpen = false;
+  await tell(tick(60_000), tick(60_800));
+  expect((await complete('1m')).at(-1)).toEqual([60, true]);
+  await system.advance(100_500);
+  ref.tell({ type: 'ticks', ticks: undefined } as never);
+  await system.settle();
+  await tell(tick(100_600), tick(101_100));
+  expect(await complete('1s')).toEqual([
+    [100, false],
+    [101, true],
+  ]);
+});
+
+test('what the source knows of the past stands before what was heard, and fills up the first candle', async () => {
+  const day = 86_400_000_000;
+  const today: Candle = {
+    ...{ openMicros: base - (base % day), open: 4, high: 7, low: 3, close: 5, ticks: 60, isComplete: false },
+  };
+  const asked: CandleInterval[] = [];
+  const rig = await start({
+    ...{ periodMs: 60_000, poll: () => undefined },
+    history(interval) {
+      asked.push(interval);
+      const past = applyPart(emptySeries(interval), { ...today, openMicros: today.openMicros - day }, Infinity);
+      return applyPart(past, today, Infinity);
+    },
+  });
+  await rig.tell(tick(1_000, 6, 7), tick(2_000, 8, 9));
+  const ask = () => rig.ref.ask({ type: 'get-candles', interval: '1d', limit: 9 }, { timeoutMs: 1_000 });
+  const days = [
+    [today.openMicros - day, 4, 7, 3, 5, 60],
+    [today.openMicros, 4, 8, 3, 8, 60],
+  ];
+  for (let times = 0; times < 2; times++) {
+    const found = await ask();
+    expect(found.map((one) => [one.openMicros, one.open, one.high, one.low, one.close, one.ticks])).toEqual(days);
+  }
+  expect(asked).toEqual(['1d']);
+});
+
+test('two sources that differ for too long are both doubted, on every quote, until they agree again', async () => {
+  const { system, ref, board, sources, quotes, alerts, tell } = await watched();
+  const reference = (atMs: number, bid: number): void => void ref.tell({ type: 'reference', tick: tick(atMs, bid) });
+  const faults = () => quotes.map(({ bid, fault }) => [bid, fault]);
+  await tell(tick(0, 102_000_000));
+  reference(0, 100_000_000);
+  for (let atMs = 0; atMs < 2_000; atMs += 250) await system.advance(250);
+  expect(faults()).toEqual([[102_000_000, undefined]]);
+  expect(sources.get('EURUSD')).toMatchObject({ fault: undefined, differenceShare: expect.closeTo(0.02, 4) });
+  await system.advance(250);
+  expect(board.get('EURUSD')).toMatchObject({ bid: 102_000_000, sequence: 2, fault: 'diverged' });
+  await tell(tick(2_300, 102_000_001));
+  expect(alerts).toEqual(['source-diverged']);
+  // Nearer than the limit, and not near enough.
+  await tell(tick(2_400, 100_600_000));
+  await system.advance(250);
+  await tell(tick(2_600, 100_400_000));
+  await system.advance(250);
+  await tell(tick(3_000, 100_400_001));
+  expect(faults().slice(2)).toEqual([
+    [102_000_001, 'diverged'],
+    [100_600_000, 'diverged'],
+    [100_400_000, 'diverged'],
+    [100_400_000, undefined],
+    [100_400_001, undefined],
+  ]);
+  expect(quotes.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  expect(alerts).toEqual(['source-diverged', 'source-recovered']);
+});
+
+test('a second source that falls silent is compared with nothing', async () => {
+  const { system, ref, sources, alerts, tell } = await watched();
+  ref.tell({ type: 'reference', tick: tick(0, 100_000_000) });
+  for (let atMs = 0; atMs <= 15_000; atMs += 1_000) {
+    await tell(tick(atMs, 102_000_000));
+    await system.advance(1_000);
+  }
+  expect(alerts).toEqual(['source-diverged', 'source-recovered']);
+  expect(sources.get('EURUSD')).toMatchObject({ fault: undefined, differenceShare: undefined });
 });

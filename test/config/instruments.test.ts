@@ -17,8 +17,14 @@ test.each(instruments)('the terms of $symbol are sound', (terms) => {
   expect(typicalSpreadTicks).toBeGreaterThanOrEqual(1);
   expect(dailyVolatility).toBeGreaterThan(0);
   expect(dailyVolatility).toBeLessThan(0.1);
+  expect(terms.simulator.depthLevels ?? 1).toBeGreaterThanOrEqual(1);
   // A tick price is held as a number, and must stay exact far above the reference.
   expect(Number.isSafeInteger(Number(reference) * 100)).toBe(true);
+});
+
+test('crypto currencies show their depth, and nothing else does', () => {
+  for (const { assetClass, simulator } of instruments)
+    expect(simulator.depthLevels !== undefined).toBe(assetClass === 'crypto');
 });
 
 const caps = { 'forex-major': 30, 'forex-minor': 20, metal: 20, commodity: 10, index: 20, equity: 5, crypto: 2 };

@@ -17,7 +17,8 @@ import { KillSwitchBoard } from '../../actors/trading/kill-switch.ts';
 import type { AccountCommand } from '../../actors/trading/commands.ts';
 import type { AccountCommit, OrderTerms } from '../../actors/trading/events.ts';
 import type { PlatformTopics } from '../../actors/trading/topics.ts';
-import { journalWriterSpec, marketSubtree, tenantChildren, type Stage } from '../../bin/stage.ts';
+import { marketSubtree } from '../../bin/market.ts';
+import { journalWriterSpec, tenantChildren, type Stage } from '../../bin/stage.ts';
 import { limits, type Limits, riskLimits } from '../../config/limits.ts';
 import type { Log } from '../../runtime/actor.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -107,10 +108,7 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
     ...(options.snapshots && { snapshots: options.snapshots }),
   };
   await system.spawn('/', supervisor('storage', 'one-for-one', [journalWriterSpec(stage)]));
-  await system.spawn(
-    '/',
-    marketSubtree(stage, () => undefined),
-  );
+  await system.spawn('/', marketSubtree(stage, {}));
   await system.spawn('/', supervisor('tenants', 'dynamic', []));
 
   const decisions: Decision[] = [];

@@ -9,7 +9,7 @@ export interface RecordTerms {
 
 const recordBytes = 40;
 const QUOTE = 1;
-const faults: Readonly<Record<number, SourceFault>> = { 1: 'stale' };
+const faults: Readonly<Record<number, SourceFault>> = { 1: 'stale', 2: 'diverged' };
 const scaleDigits = 8;
 
 /** The quotes of a binary message. @throws {RangeError} it is no whole number of records, or one is of a channel that was not agreed */

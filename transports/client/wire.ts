@@ -17,7 +17,8 @@ export interface Position {
   readonly sequence: number;
 }
 
-export type SourceFault = 'stale';
+/** `stale`: the price is the last one there was. `diverged`: another source says something else. No market order is taken at either. */
+export type SourceFault = 'stale' | 'diverged';
 
 export interface QuoteFrame {
   readonly type: 'quote';
@@ -27,7 +28,7 @@ export interface QuoteFrame {
   readonly bid: string;
   readonly ask: string;
   readonly time: string;
-  /** What is wrong with the source: the price is the last one there was. */
+  /** What is wrong with the source. */
   readonly fault?: SourceFault;
   /** Quotes before this one that were left out, because this client did not keep up. */
   readonly skipped?: number;

@@ -28,10 +28,10 @@ export function pageOf<Row>(
   return { items, nextCursor: Buffer.from(JSON.stringify(place(last))).toString('base64url') };
 }
 
-/** What tells the cursors of one list from those of another: orders, rows by seq, schemas, tables. */
-type List = 'o' | 's' | 'd' | 't';
+/** What tells the cursors of one list from those of another: orders, rows by seq, schemas, tables, candles. */
+type List = 'o' | 's' | 'd' | 't' | 'c';
 
-export function readCursor(cursor: string | undefined, list: 'o' | 'd' | 't'): [number, string] | [];
+export function readCursor(cursor: string | undefined, list: 'o' | 'd' | 't' | 'c'): [number, string] | [];
 export function readCursor(cursor: string | undefined, list: 's'): [number, number] | [];
 export function readCursor(cursor: string | undefined, list: List): [number, unknown] | [] {
   if (cursor === undefined) return [];

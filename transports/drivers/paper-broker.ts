@@ -222,7 +222,7 @@ export function createPaperBroker(options: PaperBrokerOptions): PaperBroker {
   }
 
   function goodPrice(quote: Quote | undefined, terms: Instrument): Price | undefined {
-    if (!quote || isCrossed(quote)) return undefined;
+    if (!quote || isCrossed(quote) || quote.fault !== undefined) return undefined;
     const nowMicros = clock.wallMicros();
     if (isStale(quote, nowMicros, terms.staleAfterMs) || hours?.(terms.symbol)?.isOpen(nowMicros) === false)
       return undefined;

@@ -5,6 +5,7 @@ import type { Alert } from '../../actors/trading/topics.ts';
 import type { AccountCommands } from '../account-commands.ts';
 import { refuse, type Outcome } from '../problems.ts';
 import type { AccountEntry, Action, Principal, Role, Services } from '../services.ts';
+import { bookSource } from './book-source.ts';
 import { candleSource, quoteSource, type MarketServices } from './market-sources.ts';
 import { alertSource, equitySource, signalSource, type OwnServices } from './own-sources.ts';
 import type { OpenSource } from './topic.ts';
@@ -51,7 +52,8 @@ export function resolveChannel(context: ChannelServices, principal: Principal, n
       if (kind === 'quotes') return market(quoteSource(services, instrument));
       if (kind === 'candles')
         return isInterval(interval) ? market(candleSource(services, instrument, interval)) : notFound;
-      if (kind === 'book') return notFound;
+      // No board of it: its source shows no depth.
+      if (kind === 'book') return services.books.get(subject) ? market(bookSource(services, instrument)) : notFound;
       return tenantId === undefined ? notFound : market(signalSource(services, tenantId, subject), String(tenantId));
     }
     case 'alerts': {

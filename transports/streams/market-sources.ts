@@ -2,15 +2,15 @@
 import {
   candlesOf,
   candleView,
+  mergedCandles,
   seriesKey,
   type Candle,
   type CandleInterval,
   type CandleUpdate,
 } from '../../actors/market/candle.ts';
 import type { Quote } from '../../actors/market/quote.ts';
-import type { PriceStreamMessage } from '../../actors/price-stream.ts';
 import type { Instrument } from '../../actors/trading/instrument.ts';
-import { childPath } from '../../runtime/path.ts';
+import { latestCandles } from '../candles.ts';
 import type { Services } from '../services.ts';
 import { quoteRecord, quoteText, quoteView } from './quote-text.ts';
 import type { OpenSource, Step } from './topic.ts';
@@ -47,7 +47,7 @@ const snapshotCandles = 100;
 /** For the past to be looked up; then the snapshot is without it. */
 const pastWithinMs = 5_000;
 /** Complete candles that go with the newest one to who has missed some: who has missed more subscribes anew. */
-const repeatedCandles = 3;
+const repeatedCandles = 10;
 
 export function candleSource(services: MarketServices, instrument: Instrument, interval: CandleInterval): OpenSource {
   const { symbol, digits } = instrument;
@@ -67,10 +67,9 @@ export function candleSource(services: MarketServices, instrument: Instrument, i
   });
   let past: readonly Candle[] = [];
   async function lookUpPast(): Promise<void> {
-    const stream = services.directory.find<PriceStreamMessage>(childPath('/market', symbol));
-    const question = { type: 'get-candles', interval, limit: snapshotCandles } as const;
+    const question = { symbol, interval, limit: snapshotCandles };
     try {
-      past = (await stream?.ask(question, { timeoutMs: pastWithinMs })) ?? [];
+      past = (await latestCandles(services, question, { timeoutMs: pastWithinMs })) ?? [];
     } catch (error) {
       services.log.warn({ err: error, channel }, 'the past of a series could not be looked up');
     }
@@ -83,12 +82,11 @@ export function candleSource(services: MarketServices, instrument: Instrument, i
     snapshot() {
       const update = newest();
       const live = update ? candlesOf(update.series) : [];
-      const before = past.filter(({ openMicros }) => openMicros < (live[0]?.openMicros ?? Infinity));
-      return { symbol, interval, items: [...before, ...live].slice(-snapshotCandles).map(view) };
+      return { symbol, interval, items: mergedCandles(past, live).slice(-snapshotCandles).map(view) };
     },
     newest(skipped) {
       const update = newest()!;
-      return stepOf(update, update.series.closed.slice(-repeatedCandles), skipped);
+      return stepOf(update, update.series.closed.last(repeatedCandles), skipped);
     },
     ready: lookUpPast(),
     close: services.bus.subscribe(`candles:${key}`, (update) => publish(stepOf(update, update.completed, 0))),

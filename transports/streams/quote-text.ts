@@ -29,7 +29,7 @@ export function quoteText(quote: Quote, instrument: Instrument | undefined, skip
 
 export const quoteRecordBytes = 40;
 const QUOTE = 1;
-const faultFlags = { stale: 1 } as const;
+const faultFlags = { stale: 1, diverged: 2 } as const;
 
 /**
  * A quote as a record of the binary format, big-endian: kind (u8), flags (u8), topic (u16), skipped (u32), sequence (u64), bid and ask

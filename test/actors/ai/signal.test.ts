@@ -88,7 +88,10 @@ test('no text makes the parser throw', () => {
 test('a request holds the market as decimal text in a message of its own, and is the same for the same question', () => {
   const quote = { symbol: 'EURUSD', bid: 108_010_000, ask: 108_020_000, timeMicros: 90_000_000, sequence: 1 };
   const candles = [
-    { openMicros: 60_000_000, open: 108_000_000, high: 108_012_000, low: 107_900_000, close: 108_001_000, ticks: 3 },
+    {
+      ...{ openMicros: 60_000_000, open: 108_000_000, high: 108_012_000, low: 107_900_000, close: 108_001_000 },
+      ...{ ticks: 3, isComplete: true },
+    },
   ];
   const question = { instrument: eurusd, quote, interval: '1m' as const, candles };
   const request = signalRequest(question);

@@ -12,6 +12,8 @@ import {
   candlesOf,
   candleView,
   emptySeries,
+  intervalMicros,
+  mergedCandles,
 } from '../../../actors/market/candle.ts';
 import { readTicks } from '../../../transports/drivers/tick-file.ts';
 import { testDataFile } from '../../support/test-data.ts';
@@ -22,7 +24,7 @@ const seriesOf = (...ticks: ReturnType<typeof tick>[]) => ticks.reduce(applyTick
 
 test('a candle is made of bids and opens with its first tick', () => {
   expect(candlesOf(seriesOf(tick(5, 100), tick(6, 103), tick(7, 98), tick(minute - 1, 101)))).toEqual([
-    { openMicros: 0, open: 100, high: 103, low: 98, close: 101, ticks: 4 },
+    { openMicros: 0, open: 100, high: 103, low: 98, close: 101, ticks: 4, isComplete: true },
   ]);
 });
 
@@ -57,7 +59,7 @@ test('in every interval a candle starts on the clock, holds its prices between l
     fc.property(fc.constantFrom(...candleIntervals), ticks, (interval, drawn) => {
       const sorted = drawn.toSorted(([one], [other]) => one - other).map(([time, bid]) => tick(time, bid));
       const candles = candlesOf(sorted.reduce(applyTick, emptySeries(interval)));
-      const length = { '1m': 1, '5m': 5, '15m': 15, '1h': 60 }[interval] * minute;
+      const length = intervalMicros(interval);
       for (const { openMicros, open, high, low, close } of candles) {
         expect(openMicros % length).toBe(0);
         expect([low <= Math.min(open, close), high >= Math.max(open, close)]).toEqual([true, true]);
@@ -76,6 +78,7 @@ test('a candle is shown as decimal text with the digits of its instrument', () =
     low: 107_900_000,
     close: 108_001_000,
     ticks: 3,
+    isComplete: true,
   };
   expect(candleView(candle, 5)).toEqual({
     time: '1970-01-01T00:01:00.000000Z',
@@ -84,7 +87,30 @@ test('a candle is shown as decimal text with the digits of its instrument', () =
     low: '1.07900',
     close: '1.08001',
     ticks: 3,
+    isComplete: true,
   });
+});
+
+const at = (openMicros: number, change: Partial<Candle> = {}): Candle => ({
+  ...{ openMicros, open: 10, high: 12, low: 9, close: 11, ticks: 3, isComplete: false, ...change },
+});
+
+test.each<[string, Candle, Candle, Candle]>([
+  [
+    'the complete one counts, the later',
+    at(0),
+    at(0, { isComplete: true, high: 50 }),
+    at(0, { isComplete: true, high: 50 }),
+  ],
+  ['or the earlier', at(0, { isComplete: true, low: 5 }), at(0, { ticks: 9 }), at(0, { isComplete: true, low: 5 })],
+  [
+    'where neither is, both tell what they saw',
+    at(0, { open: 1, high: 20, low: 5, ticks: 4 }),
+    at(0, { open: 2, high: 12, low: 3, close: 7, ticks: 2 }),
+    at(0, { open: 1, high: 20, low: 3, close: 7, ticks: 4 }),
+  ],
+])('of two candles for one time %s', (_, earlier, later, wanted) => {
+  expect(mergedCandles([at(-minute), earlier], [later, at(minute)])).toEqual([at(-minute), wanted, at(minute)]);
 });
 
 const ticksFile = testDataFile('data/oanda-tick-eurusd-20140508_quote.zip');

@@ -14,6 +14,7 @@ test('the past reaches back as far as was asked, up to the candle of this moment
   const candles = candlesOf(pastCandles(price, '1m', now, 5));
   expect(candles.map((candle) => candle.openMicros / minute)).toEqual([996, 997, 998, 999, 1000]);
   expect(candles.at(-1)!.close).toBe(price(now).bid);
+  expect(candles.some(({ isComplete }) => isComplete)).toBe(false);
 });
 
 test('where the source had no price there is no candle', () => {

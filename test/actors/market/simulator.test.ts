@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { linkCrosses, type SimulatedInstrument, simulatedQuote } from '../../../actors/market/simulator.ts';
+import { changesOf, isSound } from '../../../actors/market/order-book.ts';
+import {
+  linkCrosses,
+  type SimulatedInstrument,
+  simulatedDepth,
+  simulatedQuote,
+  slotMicros,
+} from '../../../actors/market/simulator.ts';
 import {
   btcusd,
   eurchf,
@@ -137,3 +144,31 @@ function change(instrument: SimulatedInstrument, fromMicros: number, lengthMicro
 function deviation(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }
+
+test('a book is the same for ever, sound, on ticks and steps, and its best levels are the quote of its time', () => {
+  fc.assert(
+    fc.property(anyInstrument, anySeed, anyTime, fc.integer({ min: 1, max: 50 }), (instrument, seed, time, levels) => {
+      const depth = simulatedDepth(instrument, seed, time, levels);
+      const { bid, ask, timeMicros } = simulatedQuote(instrument, seed, time);
+      expect(isSound(depth)).toBe(true);
+      expect([depth.bids[0]![0], depth.asks[0]![0], depth.timeMicros]).toEqual([bid, ask, timeMicros]);
+      expect([depth.bids.length, depth.asks.length]).toEqual([levels, levels]);
+      const [tick, step] = [Number(instrument.tickSize), Number(instrument.quantityStep)];
+      for (const [price, quantity] of [...depth.bids, ...depth.asks]) {
+        expect([price % tick, quantity % step]).toEqual([0, 0]);
+        expect(quantity).toBeLessThanOrEqual(Number(instrument.maxQuantity) / 5);
+      }
+      expect(simulatedDepth(instrument, seed, timeMicros, levels)).toEqual(depth);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('most of a book outlives a tick, and all of it changes in time', () => {
+  const at = (slot: number) => simulatedDepth(btcusd, 1, startMicros + slot * slotMicros, 20);
+  let changed = 0;
+  for (let slot = 0; slot < 400; slot += 1) changed += changesOf(at(slot), at(slot + 1)).bids.length;
+  // Of 20 levels that would all have gone, and 20 that would all have come.
+  expect(changed / 400).toBeLessThan(20);
+  expect(changed / 400).toBeGreaterThan(1);
+});

@@ -10,7 +10,7 @@ import { filled, instruments, opened, order, s } from '../trading/fixtures.ts';
 const lots = s('0.1');
 
 function candle(close: number, i = 0): Candle {
-  return { openMicros: i * 60e6, open: close, high: close, low: close, close, ticks: 1 };
+  return { openMicros: i * 60e6, open: close, high: close, low: close, close, ticks: 1, isComplete: true };
 }
 
 function targets<State>(rule: StrategyRule<State>, closes: readonly number[]): (bigint | undefined)[] {

@@ -127,6 +127,11 @@ describe('the quote', () => {
       { quotes: marketWith(quote('EURUSD', '1.08001', '1.08')) },
       { code: 'QUOTE_CROSSED', figures: { symbol: 'EURUSD', bid: '1.08001', ask: '1.08000' } },
     ],
+    [
+      'doubted by another source',
+      { quotes: marketWith({ ...quote('EURUSD', '1.08', '1.08001'), fault: 'diverged' }) },
+      { code: 'QUOTE_DIVERGED', figures: { symbol: 'EURUSD', bid: '1.08000', ask: '1.08001' } },
+    ],
     ['missing', { quotes: marketWithout('EURUSD') }, { code: 'QUOTE_MISSING', figures: { symbol: 'EURUSD' } }],
   ])('%s decides over a market order', (_, world, denial) => {
     expect(denialOf(opened(), {}, world)).toEqual(denial);

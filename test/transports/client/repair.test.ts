@@ -2,8 +2,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { bookView, changesOf, emptyBook } from '../../../actors/market/order-book.ts';
 import { StreamClient, type Gap, type StreamListener } from '../../../transports/client/client.ts';
+import type { BookLevels } from '../../../transports/client/wire.ts';
 import { dataBridgeGateway } from '../../../transports/gateways/data-bridge.ts';
+import { seededRandom } from '../../support/seeded-order.ts';
 import { fixture } from '../support/fixture.ts';
 import { openLossyLine, type Fate } from '../support/lossy-line.ts';
 
@@ -82,5 +85,47 @@ test('a platform that cannot look a credential up yet refuses no channel for goo
   lookUps.fails = undefined;
   await pass(5_000);
   expect([problems, told, client.state]).toEqual([[], ['orders:demo-1'], 'online']);
+  client.close();
+});
+
+test.each<[string, readonly Fate[], number]>([
+  ['nothing', [], 0],
+  ['frames that are lost', ['drop'], 1],
+  ['frames that come twice or in another order', ['double', 'swap'], 1],
+  ['all at once', ['drop', 'double', 'swap'], 1],
+])('a client that meets %s has the book of the platform in the end', async (_, fates, least) => {
+  const random = seededRandom(fates.length + 7);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
+  const books = new Map<number, BookLevels>();
+  const told: { readonly sequence: number; readonly book: BookLevels }[] = [];
+  const gaps: Gap[] = [];
+  let isSafe = false;
+  const { client, services, bus, pass } = await follow(
+    'book:EURUSD',
+    () => (isSafe || random() < 0.9 || fates.length === 0 ? 'pass' : pick(fates)),
+    {
+      onBook: (_symbol, { sequence, bids, asks }) => void told.push({ sequence, book: { bids, asks } }),
+      onGap: (gap) => void gaps.push(gap),
+    },
+  );
+  const levels = (first: number, step: number) =>
+    Array.from({ length: 12 }, (_level, at) => [(first + at * step) * 1_000, pick([1, 2, 3]) * 100_000_000] as const);
+  let book = emptyBook;
+  for (let sequence = 1; sequence <= 300; sequence++) {
+    const next = { bids: levels(108_000 - pick([0, 1]), -1), asks: levels(108_001 + pick([0, 1]), 1) };
+    const update = { symbol: 'EURUSD', sequence, timeMicros: 0, book: next, changes: changesOf(book, next) };
+    book = next;
+    books.set(sequence, bookView(next, services.instruments.get('EURUSD')));
+    services.books.set('EURUSD', update);
+    bus.publish('book:EURUSD', update);
+    if (sequence === 1) await pass(5_000);
+    if (sequence === 290) isSafe = true;
+    if (sequence % 3 === 0) await pass(0);
+  }
+  await pass(10_000);
+  for (const { sequence, book: seen } of told) expect(seen).toEqual(books.get(sequence));
+  expect(told.at(-1)?.sequence).toBe(300);
+  expect(gaps.length).toBeGreaterThanOrEqual(least);
+  if (least === 0) expect(gaps).toEqual([]);
   client.close();
 });

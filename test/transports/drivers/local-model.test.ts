@@ -14,7 +14,8 @@ const quote = { symbol: 'EURUSD', bid: 108_010_000, ask: 108_020_000, timeMicros
 function request(points: readonly number[]): CompletionRequest {
   const candles = points.map((point, at) => {
     const close = 108_000_000 + point * 1_000;
-    return { openMicros: at * 60_000_000, open: close, high: close + 5_000, low: close - 5_000, close, ticks: 1 };
+    const range = { open: close, high: close + 5_000, low: close - 5_000, close };
+    return { openMicros: at * 60_000_000, ...range, ticks: 1, isComplete: true };
   });
   return signalRequest({ instrument: eurusd, quote, interval: '1m', candles });
 }

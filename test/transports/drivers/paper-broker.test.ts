@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { type Quote, QuoteBoard } from '../../../actors/market/quote.ts';
+import { type Quote, QuoteBoard, type SourceFault } from '../../../actors/market/quote.ts';
 import type { BrokerOrder, BrokerReport, BrokerStatement } from '../../../actors/trading/broker.ts';
 import { VirtualClock } from '../../../runtime/clock.ts';
 import { createPaperBroker } from '../../../transports/drivers/paper-broker.ts';
@@ -23,8 +23,9 @@ function start(deliver?: (run: () => void) => void, hours?: { isOpen(micros: num
     ...(hours && { hours: () => hours }),
   });
   let sequence = 0;
-  const quote = (bid: number, ask: number, ageMs = 0): Quote => {
-    const made = { symbol, bid, ask, timeMicros: clock.wallMicros() - ageMs * 1000, sequence: (sequence += 1) };
+  const quote = (bid: number, ask: number, ageMs = 0, fault?: SourceFault): Quote => {
+    const timeMicros = clock.wallMicros() - ageMs * 1000;
+    const made = { symbol, bid, ask, timeMicros, sequence: (sequence += 1), ...(fault && { fault }) };
     quotes.set(made);
     broker.onQuote(made);
     return made;
@@ -115,6 +116,7 @@ test.each([
   expect([harness.types(), harness.working()]).toEqual([['accepted'], ['o-1']]);
   harness.quote(108, 107);
   harness.quote(100, 102, eurusd.staleAfterMs + 1);
+  harness.quote(100, 102, 0, 'diverged');
   expect(harness.types()).toEqual(['accepted']);
   harness.quote(110, 112);
   expect(harness.reports.at(-1)).toMatchObject({ type: 'filled', price: 112n });

@@ -1,6 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { applyTick, emptySeries, seriesKey, type CandleUpdate } from '../../../actors/market/candle.ts';
+import { changesOf, emptyBook, type OrderBook } from '../../../actors/market/order-book.ts';
 import { dataBridgeGateway } from '../../../transports/gateways/data-bridge.ts';
 import { fixture } from '../support/fixture.ts';
 import { marketOrder, StreamClient } from '../support/stream-client.ts';
@@ -46,9 +48,17 @@ describe('candles', () => {
     publish({ series: first });
     await subscribe('candles:EURUSD:1m');
     const second = applyTick(first, tick(108_100_000, 2 * minute));
-    publish({ series: second, completed: second.closed });
+    publish({ series: second, completed: second.closed.all() });
     await client.next((frame) => frame.type === 'candle');
-    const candle = (open: string, time: string) => ({ open, high: open, low: open, close: open, time, ticks: 1 });
+    const candle = (open: string, time: string) => ({
+      open,
+      high: open,
+      low: open,
+      close: open,
+      time,
+      ticks: 1,
+      isComplete: true,
+    });
     const [one, two] = [
       candle('1.08000', '1970-01-01T00:01:00.000000Z'),
       candle('1.08100', '1970-01-01T00:02:00.000000Z'),
@@ -68,6 +78,67 @@ describe('candles', () => {
       expect(await subscribe(channel)).toMatchObject({ ok: false, problem: { code: 'NOT_FOUND' } });
     },
   );
+});
+
+describe('order books', () => {
+  const level = (price: number, lots: number) => [price * 1_000, lots * 100_000_000] as const;
+
+  async function withBook() {
+    const found = await bridge();
+    const { services, bus } = found;
+    let book = emptyBook;
+    let sequence = 0;
+    const show = (next: OrderBook): void => {
+      const update = {
+        symbol: 'EURUSD',
+        sequence: ++sequence,
+        timeMicros: 0,
+        book: next,
+        changes: changesOf(book, next),
+      };
+      book = next;
+      services.books.set('EURUSD', update);
+      bus.publish('book:EURUSD', update);
+    };
+    show({ bids: [level(108_000, 1), level(107_999, 2)], asks: [level(108_001, 3)] });
+    return { ...found, show };
+  }
+
+  test('begin whole, then tell what changes, and every 16th update comes with a checksum', async () => {
+    const { client, subscribe, show } = await withBook();
+    await subscribe('book:EURUSD');
+    for (let lots = 4; lots < 20; lots++) show({ bids: [level(108_000, 1)], asks: [level(108_001, lots)] });
+    await client.next((frame) => frame.sequence === 17);
+    const [first, last] = ['1.08001:3.00|1.08000:1.00|1.07999:2.00', '1.08001:18.00|1.08000:1.00'].map((text) =>
+      crc32(text),
+    );
+    expect(client.of('snapshot')[0]).toMatchObject({
+      channel: 'book:EURUSD',
+      data: {
+        ...{
+          symbol: 'EURUSD',
+          bids: [
+            ['1.08000', '1.00'],
+            ['1.07999', '2.00'],
+          ],
+          asks: [['1.08001', '3.00']],
+        },
+        checksum: first,
+      },
+    });
+    const frames = client.of('book');
+    expect(frames[0]).toEqual({
+      ...{ type: 'book', channel: 'book:EURUSD', sequence: 2, symbol: 'EURUSD', time: '1970-01-01T00:00:00.000000Z' },
+      ...{ bids: [['1.07999', '0']], asks: [['1.08001', '4.00']] },
+    });
+    expect(frames.filter((frame) => 'checksum' in frame)).toMatchObject([{ sequence: 16, checksum: last }]);
+  });
+
+  test('there is none where no depth is shown', async () => {
+    const { subscribe } = await withBook();
+    for (const channel of ['book:USDJPY', 'book:NOPE', 'book:EURUSD:1'])
+      expect(await subscribe(channel)).toMatchObject({ ok: false, problem: { code: 'NOT_FOUND' } });
+  });
 });
 
 describe('equity', () => {

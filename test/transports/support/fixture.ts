@@ -127,6 +127,7 @@ export function fixture(
     },
     candles: new LatestBoard(),
     books: new LatestBoard(),
+    sources: new LatestBoard(),
     glance: ({ account }) => accounts[account]?.durable,
     journalled: ({ account }, afterSeq) => accounts[account]!.journalled(afterSeq),
     findAccount: (principal, account) => accountsOf(principal).find((entry) => entry.account === account),

@@ -1,11 +1,14 @@
 /** Instruments, and prices as they are and were. */
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { candleIntervals, candleView } from '../../../actors/market/candle.ts';
+import type { CandleKeeperMessage } from '../../../actors/candle-keeper.ts';
+import { candleIntervals, candleView, seriesKey } from '../../../actors/market/candle.ts';
+import { bookView, checksumOf } from '../../../actors/market/order-book.ts';
 import { formatPrice, formatQuantity, type Instrument } from '../../../actors/trading/instrument.ts';
 import { formatTime } from '../../../actors/trading/time.ts';
-import type { PriceStreamMessage } from '../../../actors/price-stream.ts';
-import { childPath } from '../../../runtime/path.ts';
-import { symbolText } from '../../codec.ts';
+import { candleKeeperPath, latestCandles } from '../../candles.ts';
+import { microsOf, symbolText } from '../../codec.ts';
+import { InvalidCursor, pageOf, readCursor } from '../../drivers/page.ts';
 import { sendProblem } from '../../http-errors.ts';
 import type { App } from '../../http.ts';
 import { quoteView } from '../../streams/quote-text.ts';
@@ -17,6 +20,9 @@ const symbolParams = z.strictObject({ symbol: symbolText });
 const candleQuery = z.strictObject({
   interval: z.enum(candleIntervals).default('1m'),
   limit: z.coerce.number().int().min(1).max(500).default(500),
+  from: z.iso.datetime().optional().describe('Opened then or later.'),
+  to: z.iso.datetime().optional().describe('Opened before then.'),
+  cursor: z.string().min(1).max(256).optional().describe('Of a page: the one before it.'),
 });
 
 export function marketRoutes(app: App, { services, limits }: GatewayContext): void {
@@ -53,20 +59,70 @@ export function marketRoutes(app: App, { services, limits }: GatewayContext): vo
     '/api/v1/candles/:symbol',
     {
       config,
-      schema: { tags, summary: 'Candles of bids, oldest first', params: symbolParams, querystring: candleQuery },
+      schema: {
+        tags,
+        summary: 'Candles of bids, oldest first: the latest, or with from, to or cursor those kept of a range of time',
+        params: symbolParams,
+        querystring: candleQuery,
+      },
     },
     async (request, reply) => {
       const { symbol } = request.params;
       const instrument = services.instruments.get(symbol);
       if (!instrument) return sendNotFound(reply, `instrument ${symbol}`);
-      const stream = services.directory.find<PriceStreamMessage>(childPath('/market', symbol));
-      if (!stream) return sendProblem(reply, { code: 'NOT_READY', retryAfterMs: 1_000 });
+      const { from, to, cursor } = request.query;
+      if (from !== undefined || to !== undefined || cursor !== undefined)
+        return keptCandles(reply, instrument, request.query, request.id);
       const { interval, limit } = request.query;
-      const question = { type: 'get-candles', interval, limit } as const;
-      const candles = await stream.ask(question, { timeoutMs: limits.ask.deadlineMs, traceId: request.id });
+      const options = { timeoutMs: limits.ask.deadlineMs, traceId: request.id };
+      const candles = await latestCandles(services, { symbol, interval, limit }, options);
+      if (!candles) return sendProblem(reply, { code: 'NOT_READY', retryAfterMs: 1_000 });
       return { symbol, interval, items: candles.map((candle) => candleView(candle, instrument.digits)) };
     },
   );
+
+  app.get(
+    '/api/v1/books/:symbol',
+    { config, schema: { tags, summary: 'The order book as it stands', params: symbolParams } },
+    (request, reply) => {
+      const { symbol } = request.params;
+      const update = services.books.get(symbol);
+      if (!update) return sendNotFound(reply, `order book of ${symbol}`);
+      const view = bookView(update.book, services.instruments.get(symbol));
+      return {
+        ...{ symbol, ...view, time: formatTime(update.timeMicros), checksum: checksumOf(view) },
+        ...{ epoch: services.marketEpoch(symbol), sequence: update.sequence },
+      };
+    },
+  );
+
+  /** The newest of the range make the first page; each next one lies before it. */
+  async function keptCandles(
+    reply: FastifyReply,
+    { symbol, digits }: Instrument,
+    { interval, limit, from, to, cursor }: z.output<typeof candleQuery>,
+    traceId: string,
+  ): Promise<object> {
+    const key = seriesKey(symbol, interval);
+    const [before, series = key] = readCursor(cursor, 'c');
+    if (series !== key) throw new InvalidCursor();
+    const keeper = services.directory.find<CandleKeeperMessage>(candleKeeperPath);
+    if (!keeper) return sendProblem(reply, { code: 'NOT_READY', retryAfterMs: 1_000 });
+    const toMicros = Math.min(before ?? Infinity, to === undefined ? Infinity : microsOf(to));
+    const range = {
+      ...{ symbol, interval, limit: limit + 1 },
+      ...(from === undefined ? {} : { fromMicros: microsOf(from) }),
+      ...(toMicros === Infinity ? {} : { toMicros }),
+    };
+    const candles = await keeper.ask({ type: 'get-candles', range }, { timeoutMs: limits.ask.deadlineMs, traceId });
+    const page = pageOf(
+      candles.toReversed(),
+      limit,
+      (candle) => candleView(candle, digits),
+      ({ openMicros }) => ['c', openMicros, key],
+    );
+    return { symbol, interval, ...page, items: page.items.toReversed() };
+  }
 }
 
 /** Whether it can be traded now, and if not, when it can. */
