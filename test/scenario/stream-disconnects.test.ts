@@ -1,15 +1,13 @@
 /** A client that loses its connection again and again while its account trades, beside one that never does. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { WebSocket } from 'ws';
-import { StreamClient, type StreamListener } from '../../transports/client/client.ts';
 import { PlatformProcess } from '../support/platform-process.ts';
-import { AccountFold } from '../transports/support/account-fold.ts';
+import { AccountFold, accountChannels, followAccount, type Following } from '../transports/support/account-fold.ts';
 import { openLossyLine } from '../transports/support/lossy-line.ts';
 
 const disconnects = Math.max(10, Math.ceil(100 * Number(process.env['TEST_SCALE'] ?? 1)));
 const account = 'demo-1';
-const channels = ['orders', 'positions', 'account'].map((kind) => `${kind}:${account}`);
+const channels = accountChannels(account);
 let platform: PlatformProcess;
 
 beforeAll(async () => {
@@ -18,24 +16,11 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => platform.dispose(), 30_000);
 
-function follow(port: number): { client: StreamClient; fold: AccountFold; begun: Promise<void> } {
+function follow(port: number): Following & { readonly fold: AccountFold } {
   const fold = new AccountFold(account);
-  const { promise: begun, resolve } = Promise.withResolvers<void>();
-  const waiting = new Set(channels);
-  const listener: StreamListener = {
-    onSnapshot(channel, data, sequence) {
-      fold.onSnapshot(channel, data, sequence);
-      waiting.delete(channel);
-      if (waiting.size === 0) resolve();
-    },
-    onEvent: (channel, event, sequence) => fold.onEvent(channel, event, sequence),
-  };
-  const url = `ws://127.0.0.1:${port}/stream`;
   const token = platform.credentials().trader.apiKey;
   // The next try comes at once.
-  const client = new StreamClient({ url, token, WebSocket, listener, random: () => 0 });
-  client.subscribe(channels);
-  return { client, fold, begun };
+  return { fold, ...followAccount(`ws://127.0.0.1:${port}/stream`, token, fold, () => 0) };
 }
 
 /** Looks again until it is so. */

@@ -26,6 +26,8 @@ export interface HubCounts {
 }
 
 export const pulseMs = 250;
+/** A round of pulses is spread over its time, so that many slow clients do not hold up those who keep up all at once. */
+const pulseParts = 10;
 
 /** Beyond either the loop turns, so that orders and heartbeats are not stuck behind thousands of writes. */
 const writesBeforeYield = 512;
@@ -51,6 +53,9 @@ export class StreamHub implements OutletHub {
   #utilization: EventLoopUtilization = performance.eventLoopUtilization();
   #windowMs = 0;
   #pulse: Timer | undefined;
+  #parts = 0;
+  /** Those whose turn comes in this round. */
+  #round: Iterator<Outlet> | undefined;
 
   constructor(clock: Clock, limits: HubLimits) {
     this.#clock = clock;
@@ -70,7 +75,7 @@ export class StreamHub implements OutletHub {
       tooSlow: (why) => listener.tooSlow(why),
     });
     this.#outlets.add(outlet);
-    this.#pulse ??= this.#clock.every(pulseMs, () => this.#beat());
+    this.#pulse ??= this.#clock.every(pulseMs / pulseParts, () => this.#beat());
     return outlet;
   }
 
@@ -197,12 +202,22 @@ export class StreamHub implements OutletHub {
   }
 
   #beat(): void {
+    this.#parts += 1;
+    if (this.#parts % pulseParts === 0) this.#beginRound();
+    for (let left = Math.ceil(this.#outlets.size / pulseParts); left > 0 && this.#round; left--) {
+      const { value, done } = this.#round.next();
+      if (done) this.#round = undefined;
+      else value.pulse();
+    }
+  }
+
+  #beginRound(): void {
     const utilization = performance.eventLoopUtilization();
     const share = performance.eventLoopUtilization(utilization, this.#utilization).utilization;
     this.#utilization = utilization;
     this.#windowMs = this.limits.flushWindows.find(({ aboveBusyShare }) => share > aboveBusyShare)?.ms ?? 0;
     const nowMs = this.nowMs();
     for (const { topic } of this.#topics.values()) topic.mark(nowMs, this.limits.slowCloseAfterMs);
-    for (const outlet of this.#outlets) outlet.pulse();
+    this.#round = this.#outlets.values();
   }
 }

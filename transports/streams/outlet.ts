@@ -55,7 +55,9 @@ export class Outlet {
   /** What must arrive, in order. */
   #queue: Message[] = [];
   #queuedBytes = 0;
-  #batches: Batch[] = [];
+  /** What the market did. More than one is rare, and an array for each write is not. */
+  #batch: Batch | undefined;
+  #laterBatches: Batch[] = [];
   readonly #topics = new Set<Topic>();
   /** What the client says has reached it; undefined of a client that never says. */
   #acknowledged: { readonly topic: Topic; readonly sequence: number } | undefined;
@@ -122,24 +124,20 @@ export class Outlet {
   /** @returns whether there is something to write, or the client turned out to be slow */
   take(batch: Batch): boolean {
     if (this.#isClosed) return false;
-    this.#batches.push(batch);
-    if (this.#waitsForDrain || this.connection.bufferedBytes > this.#hub.limits.slowBytes) {
-      this.#degrade();
-      return false;
-    }
-    return true;
+    this.#collect(batch);
+    if (!this.#waitsForDrain) return true;
+    this.#degrade();
+    return false;
   }
 
   /** One write of all that was collected. */
   write(): void {
     if (this.#isClosed || this.#waitsForDrain) return;
     if (this.connection.bufferedBytes > this.#hub.limits.slowBytes) return this.#waitForDrain();
-    const frames = this.#queue.length === 0 ? [] : this.#queuedFrames();
-    for (const batch of this.#batches) frames.push(batch.frames);
-    this.#queue = [];
-    this.#queuedBytes = 0;
-    this.#batches = [];
-    if (frames.length > 0) this.connection.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+    if (this.#queue.length > 0 || this.#laterBatches.length > 0) return this.#writeTogether();
+    const batch = this.#batch;
+    this.#batch = undefined;
+    if (batch) this.connection.write(batch.frames);
   }
 
   /** A few times a second: finds out whether the client keeps up, and sends a slow one the newest of what it follows. */
@@ -174,7 +172,27 @@ export class Outlet {
     this.#isClosed = true;
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#batches = [];
+    this.#takeBatches();
+  }
+
+  #writeTogether(): void {
+    const frames = this.#queue.length === 0 ? [] : this.#queuedFrames();
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    for (const batch of this.#takeBatches()) frames.push(batch.frames);
+    this.connection.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+  }
+
+  #collect(batch: Batch): void {
+    if (this.#batch) this.#laterBatches.push(batch);
+    else this.#batch = batch;
+  }
+
+  #takeBatches(): readonly Batch[] {
+    const batches = this.#batch ? [this.#batch, ...this.#laterBatches] : [];
+    this.#batch = undefined;
+    if (this.#laterBatches.length > 0) this.#laterBatches = [];
+    return batches;
   }
 
   #queuedFrames(): Buffer[] {
@@ -203,15 +221,13 @@ export class Outlet {
 
   /** What the client has a right to from the cohort that it leaves is queued, so that it stays in front of what comes then. */
   #settle(left: readonly Update[]): void {
-    const batches = left.length === 0 ? this.#batches : [...this.#batches, batchOf(left, this.form)];
-    this.#batches = [];
-    for (const update of batches.flatMap(({ updates }) => updates)) this.send(update.message);
+    const updates = [...this.#takeBatches().flatMap((batch) => batch.updates), ...left];
+    for (const update of updates) this.send(update.message);
   }
 
   #degrade(): void {
     if (this.#slowness) return;
-    const unsent = [...this.#batches.flatMap(({ updates }) => updates), ...(this.#cohort?.leave(this) ?? [])];
-    this.#batches = [];
+    const unsent = [...this.#takeBatches().flatMap(({ updates }) => updates), ...(this.#cohort?.leave(this) ?? [])];
     this.#cohort = undefined;
     const got = new Map([...this.#topics].map((topic) => [topic, topic.source.sequence]));
     for (const { topic, sequence } of unsent.toReversed()) got.set(topic, sequence - 1);
@@ -230,7 +246,7 @@ export class Outlet {
       got.set(topic, sequence);
     }
     if (updates.length === 0) return;
-    this.#batches.push(batchOf(updates, this.form));
+    this.#collect(batchOf(updates, this.form));
     this.#hub.writeSoon(this);
   }
 

@@ -1,4 +1,6 @@
 /** An account as a client of its channels knows it: snapshots, and the events behind them. Notes what does not fit. */
+import { WebSocket } from 'ws';
+import { StreamClient } from '../../../transports/client/client.ts';
 import type { AccountEvent } from '../../../transports/client/wire.ts';
 
 interface OrderItem {
@@ -22,18 +24,48 @@ const ended: ReadonlySet<string> = new Set([
   'order-denied',
 ]);
 
+export function accountChannels(account: string): readonly string[] {
+  return ['orders', 'positions', 'account'].map((kind) => `${kind}:${account}`);
+}
+
+export interface Following {
+  readonly client: StreamClient;
+  /** There is a snapshot of each channel. */
+  readonly begun: Promise<void>;
+}
+
+/** Follows all channels of the fold's account. @param random spreads the waits before a reconnect, 0 to 1 */
+export function followAccount(url: string, token: string, fold: AccountFold, random: () => number): Following {
+  const { promise: begun, resolve } = Promise.withResolvers<void>();
+  const channels = accountChannels(fold.account);
+  const waiting = new Set(channels);
+  const client = new StreamClient({
+    ...{ url, token, WebSocket, random },
+    listener: {
+      onSnapshot(channel, data, sequence) {
+        fold.onSnapshot(channel, data, sequence);
+        waiting.delete(channel);
+        if (waiting.size === 0) resolve();
+      },
+      onEvent: (channel, event, sequence) => fold.onEvent(channel, event, sequence),
+    },
+  });
+  client.subscribe(channels);
+  return { client, begun };
+}
+
 export class AccountFold {
   /** Events that came twice, too early, or without anything they could stand on. */
   readonly faults: string[] = [];
   readonly events: { readonly channel: string; readonly sequence: number; readonly event: AccountEvent }[] = [];
-  readonly #account: string;
+  readonly account: string;
   readonly #sequences: Record<string, number> = {};
   readonly #orders = new Map<string, OrderItem>();
   readonly #positions = new Map<string, PositionItem>();
   #balance = '';
 
   constructor(account: string) {
-    this.#account = account;
+    this.account = account;
   }
 
   get state(): object {
@@ -75,7 +107,7 @@ export class AccountFold {
 
   #kindOf(channel: string): 'orders' | 'positions' | 'account' | undefined {
     const [kind, account] = channel.split(':');
-    if (account !== this.#account) return undefined;
+    if (account !== this.account) return undefined;
     return kind === 'orders' || kind === 'positions' || kind === 'account' ? kind : undefined;
   }
 
