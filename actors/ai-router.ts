@@ -1,53 +1,77 @@
 /**
- * One a tenant: turns "what about EURUSD?" into a decision. Candles → a provider's advice → the guard → an order, or none.
- * Advice enters trading by the same door as a trader's order, and only when the guard lets it through.
+ * One a tenant: asks a provider, and another one when it fails. All attempts stand in one loop under one deadline; what becomes of a
+ * failure is in `ai/retry.ts`, who is asked next in `ai/route.ts`.
  */
 import type { ActorContext, Behavior } from '../runtime/actor.ts';
-import type { Clock } from '../runtime/clock.ts';
-import { AskTimeout } from '../runtime/errors.ts';
-import { Retryable } from '../runtime/errors.ts';
 import type { ActorRef, Asks } from '../runtime/ref.ts';
 import type { AiProviderMessage } from './ai-provider.ts';
-import type { PriceStreamMessage } from './price-stream.ts';
-import type { AccountCommandResult, TradingAccountMessage } from './trading-account.ts';
-import type { DecisionParts } from './ai/decision-view.ts';
-import { guardSignal, type GuardInput } from './ai/guard.ts';
-import { parseSignal, signalRequest } from './ai/signal.ts';
-import type { CandleInterval } from './market/candle.ts';
-import type { QuoteBoard } from './market/quote.ts';
-import type { Instrument } from './trading/instrument.ts';
-
-export interface SignalRequest {
-  readonly symbol: string;
-  readonly interval: CandleInterval;
-  /** Where an order may be placed; without it the decision is advice only. */
-  readonly account?: string;
-  readonly subjectId: string;
-}
+import { cacheKey, type CompletionCache } from './ai/cache.ts';
+import { redactRequest, type RedactedRequest } from './ai/redact-request.ts';
+import type {
+  Attempt,
+  Completion,
+  CompletionFailure,
+  CompletionRequest,
+  CompletionResult,
+  TokenUsage,
+} from './ai/provider.ts';
+import { consequenceOf, type Consequence } from './ai/retry.ts';
+import type { RouteBoard, Underway } from './ai/route-board.ts';
+import { canDo, inOrder, mayAsk, type RoutePolicy, type RouteQuestion, type Target } from './ai/route.ts';
+import {
+  likelyTokens,
+  mostInputTokens,
+  type AttemptRecord,
+  type CompletionOrder,
+  type RoutedRefusal,
+  type RoutedResult,
+} from './ai/routing.ts';
+import { percentileOf } from './ai/latency.ts';
 
 export type AiRouterMessage =
-  | ({ readonly type: 'request-signal'; readonly request: SignalRequest } & Asks<Decision>)
-  | { readonly type: 'decided' };
+  | ({ readonly type: 'complete'; readonly order: CompletionOrder } & Asks<RoutedResult>)
+  | ({ readonly type: 'get-targets' } & Asks<readonly object[]>)
+  | { readonly type: 'completed' };
 
-/** A decision and what came of it. */
-export interface Decision extends DecisionParts {
-  readonly request: SignalRequest;
-  readonly order: AccountCommandResult | undefined;
+/** What is set aside before a call goes out, so that calls at once cannot spend the same money. */
+export interface Budget {
+  /** @returns undefined: it may go out; otherwise why not, in figures */
+  reserve(call: {
+    readonly id: string;
+    readonly order: CompletionOrder;
+    readonly target: Target;
+  }): Promise<Readonly<Record<string, string>> | undefined>;
+  /** Once for each call that was admitted. @param used undefined: nothing was used */
+  settle(
+    id: string,
+    used: { readonly usage: TokenUsage; readonly costPicoUsd: bigint | undefined } | undefined,
+  ): Promise<void>;
 }
 
 export interface AiRouterSpec {
-  readonly provider: { readonly name: string; ref(): ActorRef<AiProviderMessage> | undefined };
-  stream(symbol: string): ActorRef<PriceStreamMessage> | undefined;
-  account(name: string): ActorRef<TradingAccountMessage> | undefined;
-  instrument(symbol: string): Instrument | undefined;
-  readonly quotes: QuoteBoard;
-  readonly guard: GuardInput['limits'];
-  /** Kept for GET /signals/{id}: before an order is sent, and in its place the whole decision before the asker hears of it. */
-  save(decision: Decision): Promise<void>;
-  /** Unique for ever within the tenant. */
+  readonly targets: readonly Target[];
+  readonly board: RouteBoard;
+  readonly policy: RoutePolicy;
+  provider(target: Target): ActorRef<AiProviderMessage> | undefined;
+  /** Exact; undefined where a price is unknown. */
+  costOf(target: Pick<Target, 'provider' | 'model'>, usage: TokenUsage): bigint | undefined;
+  readonly budget?: Budget;
+  readonly cache?: CompletionCache;
+  /** Whether the tenant lets its requests go there; absent: to all of them. */
+  isAllowed?(target: Target): boolean;
+  /** Each attempt, for the ledger. */
+  onAttempt?(record: AttemptRecord, order: CompletionOrder): void;
   newId(): string;
-  readonly candles: number;
-  readonly deadlineMs: number;
+  random(): number;
+  readonly limits: AiRouterLimits;
+}
+
+export interface AiRouterLimits {
+  /** From a call to the first content, and between two pieces. */
+  readonly firstTokenMs: number;
+  readonly idleMs: number;
+  /** A second provider is asked too, once the first takes longer than this share of its latest calls. Above 1: never. */
+  readonly hedgeShare: number;
 }
 
 export function routerPath(tenant: string): string {
@@ -56,28 +80,28 @@ export function routerPath(tenant: string): string {
 
 export function aiRouter(
   spec: AiRouterSpec,
-): Behavior<{ readonly underWay: number; readonly decided: number }, AiRouterMessage> {
-  const onTheirWay: OnTheirWay = new Set();
+): Behavior<{ readonly underWay: number; readonly done: number }, AiRouterMessage> {
+  /** Calls that others ask for too while they are under way, by their key in the cache. */
+  const shared = new Map<string, Promise<RoutedResult>>();
   return {
-    start: () => ({ underWay: 0, decided: 0 }),
+    start: () => ({ underWay: 0, done: 0 }),
 
     receive(state, message, context) {
       switch (message.type) {
-        case 'request-signal': {
+        case 'complete': {
           const replyTo = context.replyLater();
-          const decision = decide(spec, message.request, onTheirWay, context).then(async (made) => {
-            await spec.save(made);
-            return made;
-          });
-          context.pipe(decision, (result) => {
+          context.pipe(answered(spec, message.order, shared, context), (result) => {
             if (result.ok) replyTo.reply(result.value);
             else replyTo.fail(result.error instanceof Error ? result.error : new Error(String(result.error)));
-            return { type: 'decided' };
+            return { type: 'completed' };
           });
           return { ...state, underWay: state.underWay + 1 };
         }
-        case 'decided':
-          return { underWay: state.underWay - 1, decided: state.decided + 1 };
+        case 'get-targets':
+          context.reply(spec.targets.map((target) => spec.board.view(target, context.clock.monotonicMs())));
+          return state;
+        case 'completed':
+          return { underWay: state.underWay - 1, done: state.done + 1 };
       }
     },
 
@@ -85,109 +109,307 @@ export function aiRouter(
   };
 }
 
-/**
- * `account/symbol` of the orders that are sent and not answered. An account shows what is durable, so of two decisions at once the second
- * would not see the order of the first.
- */
-type OnTheirWay = Set<string>;
-
-/** How long an order is believed to be on its way; far above what a journal that is away for a while takes. */
-const orderFateMs = 600_000;
-
-type Options = { readonly timeoutMs: number; readonly traceId?: string };
-
-/** A failure on the way is part of the decision: by then an order may have been sent, and the record must say so. */
-async function decide(
+/** From the cache, together with others who ask the same, or by asking. */
+async function answered(
   spec: AiRouterSpec,
-  request: SignalRequest,
-  onTheirWay: OnTheirWay,
+  order: CompletionOrder,
+  shared: Map<string, Promise<RoutedResult>>,
   context: ActorContext<AiRouterMessage>,
-): Promise<Decision> {
-  const { traceId } = context;
-  const options = { timeoutMs: spec.deadlineMs, ...(traceId === undefined ? {} : { traceId }) };
-  let decision: Decision = {
-    ...{ id: spec.newId(), request, timeMicros: context.clock.wallMicros(), provider: spec.provider.name },
-    ...{ completion: undefined, signal: undefined, evidence: undefined },
-    ...{ verdict: undefined, order: undefined, failure: undefined },
-  };
+): Promise<RoutedResult> {
+  const { cache } = spec;
+  if (!cache || !order.mayBeCached || order.onPart) return new Journey(spec, order, context).run();
+  const key = cacheKey(order);
+  const found = await cache.get(key);
+  if (found) return { ok: true, answer: { ...found, costPicoUsd: 0n, attempts: [], isCached: true } };
+  const underWay = shared.get(key);
+  if (underWay) return underWay;
+  const asked = new Journey(spec, order, context).run();
+  shared.set(key, asked);
   try {
-    for await (const found of steps(spec, decision, options, onTheirWay, context.clock)) {
-      decision = { ...decision, ...found };
-      // No order without the record that explains it.
-      if (found.verdict?.type === 'order') await spec.save(decision);
+    const result = await asked;
+    if (result.ok && result.answer.completion.finish !== 'length') await cache.set(key, result.answer);
+    return result;
+  } finally {
+    shared.delete(key);
+  }
+}
+
+/** One order on its way from target to target. */
+class Journey {
+  readonly #spec: AiRouterSpec;
+  readonly #order: CompletionOrder;
+  readonly #context: ActorContext<AiRouterMessage>;
+  readonly #deadlineMs: number;
+  readonly #attempts: AttemptRecord[] = [];
+  /** How often each target was asked. */
+  readonly #repeats = new Map<Target, number>();
+  readonly #failedProviders = new Set<string>();
+  #isBegun = false;
+  #redacted: RedactedRequest | undefined;
+
+  constructor(spec: AiRouterSpec, order: CompletionOrder, context: ActorContext<AiRouterMessage>) {
+    this.#spec = spec;
+    this.#order = order;
+    this.#context = context;
+    this.#deadlineMs = this.#nowMs + order.deadlineMs;
+  }
+
+  async run(): Promise<RoutedResult> {
+    const { targets, isAllowed = () => true } = this.#spec;
+    const { model, request } = this.#order;
+    const named = targets.filter(({ names }) => model === 'auto' || names.includes(model));
+    if (named.length === 0)
+      return this.#refused({ code: 'model-unknown', message: `there is no model ${model.slice(0, 80)}` });
+    const allowed = named.filter((target) => isAllowed(target));
+    if (allowed.length === 0)
+      return this.#refused({
+        code: 'provider-not-allowed',
+        message: 'the tenant allows no provider that has this model',
+      });
+    const tokens = Math.ceil(mostInputTokens(request) / 2) + request.maxOutputTokens;
+    let able = allowed.filter((target) => canDo(target, request, tokens));
+    if (able.length === 0) return this.#refused(whyUnable(allowed, tokens));
+    let target: Target | undefined = this.#ranked(able)[0];
+    let last: RoutedRefusal | undefined;
+    while (target) {
+      const asked = target;
+      const result = await this.#ask(asked, able);
+      if (result.type === 'answered') return result.result;
+      last = result.refusal;
+      if (result.next === 'end') break;
+      if (result.next === 'larger') able = able.filter(({ contextTokens }) => contextTokens > asked.contextTokens);
+      if (result.waitMs > 0) await this.#pause(result.waitMs);
+      target = result.next === 'same' ? asked : this.#ranked(able.filter((one) => !this.#repeats.has(one)))[0];
     }
-    return decision;
-  } catch (error) {
-    if (error instanceof Retryable) return { ...decision, failure: error.message };
-    // A fault of ours is for the log: clients read the decision.
-    context.log.error({ err: error, decision: decision.id }, 'a decision could not be finished');
-    return { ...decision, failure: 'the decision could not be finished' };
+    return { ok: false, refusal: { ...last!, attempts: this.#attempts } };
+  }
+
+  get #nowMs(): number {
+    return this.#context.clock.monotonicMs();
+  }
+
+  /** Providers that have failed already come last: what is wrong with one model is mostly wrong with all of them. */
+  #ranked(targets: readonly Target[]): readonly Target[] {
+    const ordered = inOrder(targets, (target) => this.#spec.board.of(target), this.#question);
+    const hasFailed = ({ provider }: Target): number => Number(this.#failedProviders.has(provider));
+    return ordered.toSorted((a, b) => hasFailed(a) - hasFailed(b));
+  }
+
+  get #question(): RouteQuestion {
+    const { policy, board, costOf, random } = this.#spec;
+    const { request } = this.#order;
+    const tokens = likelyTokens(request);
+    const likely = {
+      ...noTokens,
+      inputTokens: tokens - request.maxOutputTokens,
+      outputTokens: request.maxOutputTokens,
+    };
+    return {
+      ...{ policy, breaker: board.policy, tokens, nowMs: this.#nowMs, random },
+      costOf: (target) => costOf(target, likely),
+    };
+  }
+
+  /** An attempt, and where it takes unusually long one more beside it: the first answer counts, both are paid. */
+  async #ask(target: Target, able: readonly Target[]): Promise<Step> {
+    const first = await this.#start(target, able);
+    if ('code' in first) return { type: 'failed', refusal: first, next: 'end', waitMs: 0 };
+    const { latency } = this.#spec.board.of(target);
+    const hedgeMs = this.#order.onPart ? undefined : percentileOf(latency, this.#spec.limits.hedgeShare);
+    if (hedgeMs === undefined) return this.#stepOf(await first.result);
+    const early = await Promise.race([first.result, this.#late(hedgeMs)]);
+    const other = early ? undefined : this.#alternatives(able)[0];
+    const second = other && (await this.#start(other, able));
+    if (early || !second || 'code' in second) return this.#stepOf(early ?? (await first.result));
+    const winner = await firstGood(first.result, second.result);
+    // Whoever is still at it is not waited for.
+    first.withdraw();
+    second.withdraw();
+    return this.#stepOf(winner);
+  }
+
+  #stepOf(called: Called): Step {
+    if (!called.ok) {
+      const { refusal, consequence } = called;
+      return { type: 'failed', refusal, next: consequence.next, waitMs: consequence.waitMs };
+    }
+    const { completion, by } = called;
+    const costPicoUsd = sumOf(this.#attempts.map((attempt) => attempt.costPicoUsd));
+    const { provider, model } = by;
+    const answer = { completion, provider, model, costPicoUsd, attempts: this.#attempts, isCached: false };
+    return { type: 'answered', result: { ok: true, answer } };
+  }
+
+  #alternatives(able: readonly Target[]): readonly Target[] {
+    const free = able.filter((one) => !this.#repeats.has(one) && mayAsk(this.#spec.board.of(one), this.#question));
+    return this.#ranked(free);
+  }
+
+  /** Paid for in advance. @returns why not */
+  async #start(target: Target, able: readonly Target[]): Promise<Started | RoutedRefusal> {
+    const { board, budget, limits, newId, provider } = this.#spec;
+    const id = newId();
+    const short = await budget?.reserve({ id, order: this.#order, target });
+    if (short) return { code: 'budget-exhausted', message: 'the budget is used up', figures: short, attempts: [] };
+    const repeats = this.#repeats.get(target) ?? 0;
+    this.#repeats.set(target, repeats + 1);
+    const controller = new AbortController();
+    const withdraw = (): void => controller.abort();
+    const { signal, onPart } = this.#order;
+    const request = this.#requestFor(target);
+    if (signal?.aborted) withdraw();
+    signal?.addEventListener('abort', withdraw, { once: true });
+    const startedMs = this.#nowMs;
+    const leftMs = Math.max(0, this.#deadlineMs - startedMs);
+    const timer = this.#context.clock.after(leftMs, withdraw);
+    const underway = board.begin(target, startedMs);
+    const attempt: Attempt = {
+      ...{ model: target.model, signal: controller.signal, firstTokenMs: limits.firstTokenMs, idleMs: limits.idleMs },
+      ...(onPart && {
+        onPart: (part) => {
+          this.#isBegun = true;
+          onPart(part);
+        },
+      }),
+    };
+    const { traceId } = this.#context;
+    const options = { timeoutMs: leftMs + graceMs, ...(traceId !== undefined && { traceId }) };
+    const asked = provider(target)?.ask({ type: 'complete', request, attempt }, options).catch(gone) ?? gone(undefined);
+    const finish = async (): Promise<Called> => {
+      const found = await asked;
+      timer.cancel();
+      signal?.removeEventListener('abort', withdraw);
+      const record = this.#noted(found, target, this.#nowMs - startedMs);
+      const { usage, costPicoUsd } = record;
+      await budget?.settle(id, usage && { usage, costPicoUsd });
+      if (!found.ok) return this.#failed(found.failure, underway, able, { repeats, tookMs: record.latencyMs });
+      board.succeeded(underway, record.latencyMs, found.completion.allowance, this.#nowMs);
+      return { ok: true, completion: found.completion, by: target };
+    };
+    return { result: finish(), withdraw };
+  }
+
+  /** Nobody outside reads what is personal or secret. */
+  #requestFor({ leavesPlatform }: Target): CompletionRequest {
+    if (!leavesPlatform) return this.#order.request;
+    this.#redacted ??= redactRequest(this.#order.request);
+    return this.#redacted.request;
+  }
+
+  #noted(found: CompletionResult, { provider, key, model }: Target, latencyMs: number): AttemptRecord {
+    const { costOf, onAttempt } = this.#spec;
+    const usage = found.ok ? found.completion.usage : found.failure.usage;
+    const outcome = found.ok ? 'answered' : found.failure.code;
+    const costPicoUsd = usage ? costOf({ provider, model }, usage) : 0n;
+    const record: AttemptRecord = { provider, key, model, outcome, usage, costPicoUsd, latencyMs };
+    this.#attempts.push(record);
+    onAttempt?.(record, this.#order);
+    return record;
+  }
+
+  #failed(
+    failure: CompletionFailure,
+    underway: Underway,
+    able: readonly Target[],
+    { repeats, tookMs }: { readonly repeats: number; readonly tookMs: number },
+  ): Called {
+    const { board, targets, random } = this.#spec;
+    const nowMs = this.#nowMs;
+    const leftMs = this.#deadlineMs - nowMs;
+    const hasAlternative = this.#alternatives(able).length > 0;
+    const found = consequenceOf(failure, { repeats, hasAlternative, leftMs, isBegun: this.#isBegun, chance: random() });
+    const consequence = leftMs > 0 ? found : ({ ...found, next: 'end' } as const);
+    const { code, allowance, message, retryAfterMs } = failure;
+    if (code === 'aborted') board.withdrawn(underway, nowMs);
+    else board.failed(underway, { code, tookMs, allowance }, consequence, { of: targets, nowMs, chance: random() });
+    if (consequence.counts) this.#failedProviders.add(underway.target.provider);
+    const isLate = leftMs <= 0 && !this.#order.signal?.aborted;
+    const refusal: RoutedRefusal = {
+      ...{ code: isLate ? 'deadline' : 'failed', failure: code, attempts: [] },
+      message: isLate ? `no answer within ${this.#order.deadlineMs} ms` : message,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    };
+    return { ok: false, refusal, consequence };
+  }
+
+  #pause(forMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#context.clock.after(forMs, resolve));
+  }
+
+  async #late(afterMs: number): Promise<undefined> {
+    await this.#pause(afterMs);
+    return undefined;
+  }
+
+  #refused(refusal: Omit<RoutedRefusal, 'attempts'>): RoutedResult {
+    return { ok: false, refusal: { ...refusal, attempts: [] } };
   }
 }
 
-/** What each step adds to the decision, up to the one that ends it. */
-async function* steps(
-  spec: AiRouterSpec,
-  { id, request }: Decision,
-  options: Options,
-  onTheirWay: OnTheirWay,
-  clock: Clock,
-): AsyncGenerator<Partial<Decision>, void> {
-  const instrument = spec.instrument(request.symbol);
-  const stream = spec.stream(request.symbol);
-  const provider = spec.provider.ref();
-  const quote = spec.quotes.get(request.symbol);
-  if (!instrument || !stream || !provider || !quote) return yield { failure: 'no price of this instrument yet' };
+/** Beyond the deadline: the provider has noticed by then that it was withdrawn. */
+const graceMs = 250;
 
-  const candles = await stream.ask({ type: 'get-candles', interval: request.interval, limit: spec.candles }, options);
-  yield { evidence: { bid: quote.bid, ask: quote.ask, candles: candles.length } };
-  const question = signalRequest({ instrument, quote, interval: request.interval, candles });
-  const completion = await provider.ask({ type: 'complete', request: question }, options);
-  if (!completion.ok) return yield { completion, failure: completion.failure.message };
-  const signal = parseSignal(completion.completion.text);
-  yield { completion, signal };
-  if (!signal.ok || request.account === undefined) return;
+interface Started {
+  readonly result: Promise<Called>;
+  withdraw(): void;
+}
 
-  const account = spec.account(request.account);
-  const durable = await account?.ask({ type: 'read' }, options);
-  if (!account || !durable || !('state' in durable)) return yield { failure: 'the account is not ready' };
-  const { state } = durable;
-  const place = `${request.account}/${request.symbol}`;
-  const verdict = guardSignal({
-    ...{ decisionId: id, signal: signal.signal, limits: spec.guard, instrument },
-    account: {
-      aiMayOrder: state.aiMayOrder,
-      position: state.positions.get(request.symbol),
-      hasWorkingOrder:
-        onTheirWay.has(place) || [...state.orders.values()].some((order) => order.symbol === request.symbol),
-    },
-    // The price now, not the one the model was shown.
-    quote: spec.quotes.get(request.symbol),
-    nowMicros: clock.wallMicros(),
+type Called =
+  | { readonly ok: true; readonly completion: Completion; readonly by: Target }
+  | { readonly ok: false; readonly refusal: RoutedRefusal; readonly consequence: Consequence };
+
+type Step =
+  | { readonly type: 'answered'; readonly result: RoutedResult }
+  | ({ readonly type: 'failed'; readonly refusal: RoutedRefusal } & Pick<Consequence, 'next' | 'waitMs'>);
+
+const noTokens: TokenUsage = {
+  ...{ inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, cacheWrite1hTokens: 0 },
+  ...{ outputTokens: 0, reasoningTokens: 0 },
+};
+
+/** Undefined where one of them is. */
+function sumOf(costs: readonly (bigint | undefined)[]): bigint | undefined {
+  let sum = 0n;
+  for (const cost of costs) {
+    if (cost === undefined) return undefined;
+    sum += cost;
+  }
+  return sum;
+}
+
+/** A provider's actor that is down or was restarted with the call in hand. */
+function gone(cause: unknown): CompletionResult {
+  return { ok: false, failure: { code: 'unreachable', message: 'the provider is being restarted', cause } };
+}
+
+/** The first answer; where both fail, the later failure. */
+async function firstGood(...calls: readonly Promise<Called>[]): Promise<Called> {
+  const good = calls.map(async (call) => {
+    const result = await call;
+    if (!result.ok) throw new Failed(result);
+    return result;
   });
-  if (verdict.type === 'no-order') return yield { verdict };
-  onTheirWay.add(place);
-  let fate: Promise<AccountCommandResult> | undefined;
   try {
-    yield { verdict };
-    const command = { type: 'submit-order', ...verdict.terms } as const;
-    const message = { type: 'command', command, subjectId: request.subjectId } as const;
-    fate = account.ask(message, { ...options, timeoutMs: orderFateMs });
-    yield { order: await within(options.timeoutMs, fate, account.path, clock) };
-  } finally {
-    const arrive = (): void => void onTheirWay.delete(place);
-    if (fate) fate.then(arrive, arrive);
-    else arrive();
+    return await Promise.any(good);
+  } catch (error) {
+    return ((error as AggregateError).errors.at(-1) as Failed).result;
   }
 }
 
-/** @throws AskTimeout the answer, which may still come, did not come in time */
-async function within<T>(timeoutMs: number, answer: Promise<T>, path: string, clock: Clock): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = clock.after(timeoutMs, () => late.reject(new AskTimeout(path, 'an order', timeoutMs, 'handler')));
-  try {
-    return await Promise.race([answer, late.promise]);
-  } finally {
-    timer.cancel();
+class Failed extends Error {
+  readonly result: Called;
+
+  constructor(result: Called) {
+    super('failed');
+    this.result = result;
   }
+}
+
+function whyUnable(named: readonly Target[], tokens: number): Omit<RoutedRefusal, 'attempts'> {
+  const mostTokens = Math.max(...named.map(({ contextTokens }) => contextTokens));
+  if (tokens <= mostTokens) return { code: 'unsupported', message: 'no model of this name can do all that was asked' };
+  return {
+    ...{ code: 'context-too-long', message: 'the messages and the answer do not fit into the context of the model' },
+    figures: { tokens: String(tokens), contextTokens: String(mostTokens) },
+  };
 }

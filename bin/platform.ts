@@ -42,13 +42,13 @@ import { openShared } from './shared.ts';
 import { checkRights } from '../transports/drivers/roles-check.ts';
 import { checkDurability } from '../transports/drivers/postgres.ts';
 import { lockHome } from '../transports/drivers/home-lock.ts';
-import { createLocalModel } from '../transports/drivers/local-model.ts';
 import { migrate } from '../transports/drivers/migrations.ts';
 import { createPaperBroker } from '../transports/drivers/paper-broker.ts';
 import { claimAllSlots, type Ownership } from '../transports/drivers/postgres-ownership.ts';
 import { appendAudit } from '../transports/drivers/postgres-audit.ts';
 import { accountsToStart, applyCommits, checkpoints } from '../transports/drivers/postgres-projection.ts';
 import { findCommand, saveSignal } from '../transports/drivers/postgres-read-models.ts';
+import { offeredModels, tenantAi } from './ai.ts';
 import { backupsSpec } from './backups.ts';
 import { candleStore } from './candle-store.ts';
 import { tradingDays, tradingHours } from './hours.ts';
@@ -165,7 +165,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const tenantServices = {
     strategies: (tenant: string) =>
       strategies.filter((each) => each.tenant === tenant).map((each) => strategyWorker(stage, each, true)),
-    providers: [createLocalModel({ clock })],
+    ai: ({ tenantId }: { readonly tenantId: number }) =>
+      tenantAi({ config, limits: limits.ai, clock, cache: shared.store.cache, tenantId }),
     async saveDecision(tenantId: number, decision: Parameters<typeof decisionJson>[0]) {
       const json = decisionJson(decision, instruments);
       await saveSignal(storage.database(), tenantId, {
@@ -336,6 +337,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const services = createServices({
     ...{ stage, storage, registry, readiness, config, version, caughtUp, log, shared, replica },
     streamCounts: () => streams.counts,
+    offered: offeredModels(config),
   });
   const { specs, addresses, streams } = gatewaySpecs({ config, limits, services, readiness });
 
@@ -380,15 +382,9 @@ function startFault(error: unknown): unknown {
   return new Failure(`${cause.message}; PORT_OFFSET moves all eight ports`, { cause });
 }
 
-function unusedSettings({ natsUrl, ai, mt5, midtrans }: Config): string[] {
+function unusedSettings({ natsUrl, mt5, midtrans }: Config): string[] {
   const settings: Record<string, unknown> = {
-    ...{
-      NATS_URL: natsUrl,
-      OPENAI_API_KEY: ai.openai,
-      ANTHROPIC_API_KEY: ai.anthropic,
-      GOOGLE_AI_API_KEY: ai.google,
-    },
-    ...{ OLLAMA_HOST: ai.ollamaUrl, MT5_SERVER: mt5, MIDTRANS_SERVER_KEY: midtrans },
+    ...{ NATS_URL: natsUrl, MT5_SERVER: mt5, MIDTRANS_SERVER_KEY: midtrans },
   };
   return Object.keys(settings).filter((name) => settings[name] !== undefined);
 }

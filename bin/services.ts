@@ -1,10 +1,11 @@
 /** What the gateways are given: actors by name, and plain functions over the registry, the read models and the tree. */
 import { randomBytes } from 'node:crypto';
 import { decisionView } from '../actors/ai/decision-view.ts';
-import { routerPath, type AiRouterMessage, type Decision } from '../actors/ai-router.ts';
-import { providerPath, type AiProviderMessage } from '../actors/ai-provider.ts';
+import { signalDeskPath, type Decision, type SignalDeskMessage } from '../actors/signal-desk.ts';
 import type { AuditLogMessage } from '../actors/audit-log.ts';
 import type { CandleInterval } from '../actors/market/candle.ts';
+import type { OfferedModel } from '../transports/services.ts';
+import { aiDesk } from './ai-desk.ts';
 import { LatestBoard } from '../actors/market/latest.ts';
 import { tenantPath } from '../actors/tenant.ts';
 import { decodePayload, encodeEvent } from '../actors/trading/codec.ts';
@@ -51,6 +52,8 @@ export interface ServicesOptions {
   readonly replica: Replica | undefined;
   /** Of the gateways, which stand on these services. */
   streamCounts(): StreamCounts;
+  /** Models that callers may name. */
+  readonly offered: readonly OfferedModel[];
   caughtUp(key: { tenantId: number; entityId: number }, seq: number, withinMs: number): Promise<boolean>;
 }
 
@@ -66,6 +69,7 @@ export function createServices({
   replica,
   streamCounts,
   caughtUp,
+  offered,
 }: ServicesOptions): Services {
   const { system, bus, quotes, instruments, limits } = stage;
   const { clock } = system;
@@ -102,8 +106,9 @@ export function createServices({
     request: { symbol: string; account?: string; interval: string },
     traceId: string,
   ): Promise<SignalDecision> {
-    const ref = principal.tenant === undefined ? undefined : system.find<AiRouterMessage>(routerPath(principal.tenant));
-    if (!ref) throw new Error('this tenant has no AI router');
+    const ref =
+      principal.tenant === undefined ? undefined : system.find<SignalDeskMessage>(signalDeskPath(principal.tenant));
+    if (!ref) throw new Error('this tenant has no AI');
     const { symbol, account } = request;
     const interval = request.interval as CandleInterval;
     const asked = { symbol, interval, subjectId: principal.subjectId, ...(account === undefined ? {} : { account }) };
@@ -187,14 +192,7 @@ export function createServices({
       })),
     requestSignal,
     findSignal,
-    async aiProviders({ tenant }) {
-      if (tenant === undefined) return [];
-      const refs = system
-        .list(providerPath(tenant, '').slice(0, -1))
-        .map((path) => system.find<AiProviderMessage>(path))
-        .filter((ref) => ref !== undefined);
-      return Promise.all(refs.map((ref) => ref.ask({ type: 'get-meter' }, ask)));
-    },
+    ai: aiDesk(system, offered),
     metrics,
     database: databaseDesk({ storage, replica, system, config, limits: limits.database }),
     deadMan: deadManDesk(stage, registry),

@@ -1,10 +1,12 @@
 /** What the actors of one node share, and how the cast is set on it: the platform and a replay use the same. */
 import { randomBytes } from 'node:crypto';
 import { auditLog, type AuditEntry } from '../actors/audit-log.ts';
-import { aiProvider, providerPath, type AiProviderMessage } from '../actors/ai-provider.ts';
-import { aiRouter, type Decision } from '../actors/ai-router.ts';
+import { aiProvider, providerId, providerPath, type AiProviderMessage } from '../actors/ai-provider.ts';
+import { aiRouter, routerPath, type AiRouterMessage, type AiRouterSpec } from '../actors/ai-router.ts';
+import { signalDesk, type Decision } from '../actors/signal-desk.ts';
 import type { GuardInput } from '../actors/ai/guard.ts';
-import type { AiProvider } from '../actors/ai/provider.ts';
+import { RouteBoard } from '../actors/ai/route-board.ts';
+import type { TenantAi } from './ai.ts';
 import { brokerSession, type BrokerSessionMessage } from '../actors/broker-session.ts';
 import type { CandleStore } from '../actors/candle-keeper.ts';
 import type { CandleUpdate } from '../actors/market/candle.ts';
@@ -158,7 +160,7 @@ export function accountFacts(
 export interface TenantServices {
   /** What trades by itself. */
   strategies(tenant: string): readonly AnyWorkerSpec[];
-  readonly providers: readonly AiProvider[];
+  ai(tenant: Pick<Tenant, 'tenantId'>): TenantAi;
   saveDecision(tenantId: number, decision: Decision): Promise<void>;
   writeAudit(entries: readonly AuditEntry[]): Promise<void>;
 }
@@ -167,23 +169,21 @@ export interface TenantServices {
 export function tenantChildren(stage: Stage, tenant: Tenant, services: TenantServices): SupervisorSpec {
   const { system, limits } = stage;
   const { tenantId, tenant: slug } = tenant;
-  const [first] = services.providers;
+  const ai = services.ai(tenant);
   return tenantSubtree(slug, {
     tenant: { id: 'tenant', kind: 'tenant', behavior: tenantActor(() => tenant) },
     audit: auditSpec(services.writeAudit, limits),
     accounts: [...tenant.accounts.values()].map((account) => accountSubtree(stage, tenant, account)),
     strategies: services.strategies(slug),
-    providers: services.providers.map((provider) => ({
-      ...{ id: provider.name, kind: 'ai-provider' },
+    providers: ai.providers.map(({ provider, key }) => ({
+      ...{ id: providerId(provider.name, key), kind: 'ai-provider' },
       behavior: aiProvider(provider, limits.ai.requestsPerProvider),
     })),
-    router: {
-      ...{ id: 'router', kind: 'ai-router' },
-      behavior: aiRouter({
-        provider: {
-          name: required(first, 'an AI provider').name,
-          ref: () => system.find<AiProviderMessage>(providerPath(slug, first!.name)),
-        },
+    router: { id: 'router', kind: 'ai-router', behavior: aiRouter(routerSpec(stage, tenant, ai)) },
+    desk: {
+      ...{ id: 'desk', kind: 'signal-desk' },
+      behavior: signalDesk({
+        router: () => system.find<AiRouterMessage>(routerPath(slug)),
         stream: (symbol) => system.find<PriceStreamMessage>(pricePath(symbol)),
         account: (name) => system.find<TradingAccountMessage>(accountPath(slug, name)),
         instrument: (symbol) => stage.instruments.get(symbol),
@@ -196,6 +196,18 @@ export function tenantChildren(stage: Stage, tenant: Tenant, services: TenantSer
       }),
     },
   });
+}
+
+function routerSpec({ system, limits }: Stage, { tenant: slug }: Tenant, ai: TenantAi): AiRouterSpec {
+  const { firstTokenMs, idleMs, hedgeShare } = limits.ai;
+  return {
+    ...{ targets: ai.targets, board: new RouteBoard(ai.breaker), policy: ai.policy, costOf: ai.costOf },
+    ...(ai.cache && { cache: ai.cache }),
+    provider: ({ provider, key }) => system.find<AiProviderMessage>(providerPath(slug, provider, key)),
+    newId: () => randomBytes(12).toString('hex'),
+    random: Math.random,
+    limits: { firstTokenMs, idleMs, hedgeShare },
+  };
 }
 
 export function auditSpec(write: TenantServices['writeAudit'], limits: Limits): AnyWorkerSpec {

@@ -1,5 +1,5 @@
 /** Strategies from text: their rules with parameters that were checked, and their actors on the stage. */
-import { routerPath, type AiRouterMessage } from '../actors/ai-router.ts';
+import { signalDeskPath, type SignalDeskMessage } from '../actors/signal-desk.ts';
 import type { Quote } from '../actors/market/quote.ts';
 import { pricePath, type PriceStreamMessage } from '../actors/price-stream.ts';
 import { aiEnsemble } from '../actors/strategies/ai-ensemble.ts';
@@ -85,15 +85,15 @@ export function strategyWorker(stage: Stage, config: StrategyConfig, isLive: boo
   };
 }
 
-/** What the tenant's router says, as advice alone: the strategy makes its own order of it. */
+/** What the tenant's signal desk says, as advice alone: the strategy makes its own order of it. */
 async function advice(
   { system, limits }: Stage,
   { id, tenant, symbol, interval }: StrategyConfig,
 ): Promise<readonly Vote[]> {
-  const router = system.find<AiRouterMessage>(routerPath(tenant));
-  if (!router) return [];
+  const desk = system.find<SignalDeskMessage>(signalDeskPath(tenant));
+  if (!desk) return [];
   const request = { symbol, interval, subjectId: `strategy:${id}` };
-  const { signal } = await router.ask({ type: 'request-signal', request }, { timeoutMs: limits.ask.deadlineMs });
+  const { signal } = await desk.ask({ type: 'request-signal', request }, { timeoutMs: limits.ask.deadlineMs });
   if (!signal?.ok) return [];
   const { action, confidence } = signal.signal;
   return [{ adviser: 'router', action, confidence }];

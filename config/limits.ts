@@ -194,6 +194,34 @@ export interface Limits {
     readonly requestsPerProvider: number;
     /** Candles that a model is shown. */
     readonly candles: number;
+    /** A longer answer of a provider is none. */
+    readonly answerBytes: number;
+    /** From a call to the first content of its answer, and between two pieces of it. */
+    readonly firstTokenMs: number;
+    readonly idleMs: number;
+    /** For a completion, all attempts together, where whoever asks says nothing. */
+    readonly deadlineMs: number;
+    /** Tokens of an answer, where the caller says nothing, and at the most. */
+    readonly usualOutputTokens: number;
+    readonly mostOutputTokens: number;
+    /** A second provider is asked too, once the first takes longer than this share of its latest calls. */
+    readonly hedgeShare: number;
+    /** Of each model at each provider with each key. */
+    readonly breaker: {
+      /** How many of the last calls count, for how long, and how many there have to be. */
+      readonly windowCalls: number;
+      readonly windowMs: number;
+      readonly minimumCalls: number;
+      /** Of these calls: so many failures open it. */
+      readonly failureShare: number;
+      /** How long it stays open at first; it doubles up to the second figure. */
+      readonly reopenFirstMs: number;
+      readonly reopenMaxMs: number;
+      /** When a probe is given up. */
+      readonly probeMs: number;
+    };
+    /** For how long an answer may be given again. */
+    readonly cacheMs: number;
   };
   readonly database: {
     readonly pingMs: number;
@@ -331,7 +359,16 @@ export const limits: Limits = {
     retentionMs: { '1s': day / 4, '5s': day, '1m': 90 * day, '5m': 365 * day },
     ...{ pruneMs: 3_600_000, pruneRows: 2_000 },
   },
-  ai: { requestsPerProvider: 8, candles: 120 },
+  ai: {
+    ...{ requestsPerProvider: 256, candles: 120, answerBytes: 8 * MiB },
+    ...{ firstTokenMs: 10_000, idleMs: 10_000, deadlineMs: 60_000, hedgeShare: 0.95 },
+    ...{ usualOutputTokens: 4_096, mostOutputTokens: 131_072 },
+    breaker: {
+      ...{ windowCalls: 50, windowMs: 30_000, minimumCalls: 5, failureShare: 0.5 },
+      ...{ reopenFirstMs: 1_000, reopenMaxMs: 4_000, probeMs: 30_000 },
+    },
+    cacheMs: 300_000,
+  },
   database: {
     ...{ pingMs: 1_000, retryFirstMs: 100, retryMaxMs: 5_000, requestMs: 4_000, slowMs: 500, saturatedMs: 2_000 },
     ...{ replicaConnectMs: 500, replicaMaxLagMs: 10_000, replicaRestMs: 5_000 },

@@ -22,6 +22,8 @@ const allowed = {
   'risk-limits:write': ['tenant-admin', 'platform-admin', 'ops'],
   'signals:read': ['trader', 'tenant-admin'],
   'signals:write': ['trader', 'tenant-admin'],
+  // It costs the tenant money.
+  'completions:write': ['trader', 'tenant-admin'],
   // A tenant admin sees the subtree of the tenant.
   'actors:read': ['tenant-admin', 'platform-admin', 'ops', 'auditor'],
   'actors:control': ['platform-admin', 'ops'],

@@ -8,6 +8,7 @@ export interface TenantChildren {
   readonly audit: AnyWorkerSpec;
   readonly accounts: readonly SupervisorSpec[];
   readonly router: AnyWorkerSpec;
+  readonly desk: AnyWorkerSpec;
   readonly providers: readonly AnyWorkerSpec[];
   /** Absent: nothing trades by itself. */
   readonly strategies?: readonly AnyWorkerSpec[];
@@ -18,7 +19,7 @@ export function accountsPath(tenant: string): string {
 }
 
 export function tenantSubtree(slug: string, children: TenantChildren): SupervisorSpec {
-  const { tenant, audit, accounts, router, providers, strategies = [] } = children;
+  const { tenant, audit, accounts, strategies = [] } = children;
   const running: SupervisorSpec[] =
     strategies.length === 0
       ? []
@@ -26,6 +27,6 @@ export function tenantSubtree(slug: string, children: TenantChildren): Superviso
   const allAccounts: SupervisorSpec = { id: 'accounts', strategy: 'dynamic', policy: isolated, children: accounts };
   return {
     ...{ id: slug, strategy: 'one-for-one', policy: infrastructure, front: tenant.id },
-    children: [tenant, audit, allAccounts, aiProviders(router, providers), ...running],
+    children: [tenant, audit, allAccounts, aiProviders(children), ...running],
   };
 }

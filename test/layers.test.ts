@@ -34,6 +34,7 @@ const forbidden = [
 ] as const;
 
 const allowed = [
+  ['actors/ai/route.ts', `import '../../runtime/breaker.ts';`],
   ['runtime/nact.ts', `import 'nact';`],
   ['runtime/system.ts', `import './cell.ts'; import 'node:assert/strict';`],
   [

@@ -7,6 +7,7 @@ import type { Log } from '../runtime/actor.ts';
 import { Terminal } from '../runtime/errors.ts';
 import { problemOfIssues } from './codec.ts';
 import { InvalidCursor } from './drivers/page.ts';
+import { chatErrorKinds, errorBody, errorHeaders, errorOfProblem } from './gateways/openai/errors.ts';
 import type { App } from './http.ts';
 import { problemBody, problemKinds, problemOf, type Problem } from './problems.ts';
 import { newTraceId } from './trace.ts';
@@ -22,7 +23,11 @@ export class InvalidRequest extends Terminal {
   }
 }
 
+/** Where OpenAI's clients ask, whatever goes wrong is told in their words. */
+const openAiPath = '/v1/';
+
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  if (reply.request.url.startsWith(openAiPath)) return sendChatProblem(reply, problem);
   const { code, retryAfterMs } = problem;
   const { status } = problemKinds[code];
   const traceId = reply.request.id;
@@ -32,6 +37,14 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
     .code(status)
     .headers({ 'x-trace-id': traceId, 'content-type': 'application/problem+json' })
     .send(JSON.stringify(problemBody(problem, traceId)));
+}
+
+function sendChatProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  const error = errorOfProblem(problem);
+  return reply
+    .code(chatErrorKinds[error.code].status)
+    .headers({ 'x-trace-id': reply.request.id, ...errorHeaders(error) })
+    .send(errorBody(error));
 }
 
 /** Schemas of routes are zod's; answers are written as they are. */

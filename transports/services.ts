@@ -6,6 +6,7 @@ import type { LatchedSwitch } from '../actors/trading/kill-switch.ts';
 import type { Signal } from '../actors/ai/signal.ts';
 import type { CandleUpdate } from '../actors/market/candle.ts';
 import type { LatestBoard } from '../actors/market/latest.ts';
+import type { CompletionOrder, RoutedResult } from '../actors/ai/routing.ts';
 import type { SourceHealth } from '../actors/price-stream.ts';
 import type { BookUpdate } from '../actors/market/order-book.ts';
 import type { QuoteBoard } from '../actors/market/quote.ts';
@@ -41,6 +42,7 @@ export type Action =
   | 'risk-limits:write'
   | 'signals:read'
   | 'signals:write'
+  | 'completions:write'
   | 'actors:read'
   | 'services:read'
   | 'database:read'
@@ -194,6 +196,23 @@ export interface SupervisorHealth {
   }[];
 }
 
+export interface AiDesk {
+  /** Asks the tenant's router. @throws Retryable */
+  complete(principal: Principal, order: CompletionOrder, traceId: string): Promise<RoutedResult>;
+  models(principal: Principal): readonly OfferedModel[];
+  /** What may be asked, and how it fares. */
+  targets(principal: Principal): Promise<readonly object[]>;
+}
+
+/** A model that callers may name. */
+export interface OfferedModel {
+  readonly name: string;
+  /** Seconds since 1970, since when it is offered. */
+  readonly createdSeconds: number;
+  /** Who answers, such as `openai`. */
+  readonly provider: string;
+}
+
 export interface ServiceEntry {
   readonly service: string;
   readonly host: string;
@@ -245,7 +264,7 @@ export interface Services {
     traceId: string,
   ): Promise<SignalDecision>;
   findSignal(principal: Principal, id: string): Promise<SignalDecision | undefined>;
-  aiProviders(principal: Principal): Promise<readonly object[]>;
+  readonly ai: AiDesk;
   /** Numbers of the platform for /metrics, in prom-client's text format. */
   metrics(): Promise<string>;
   readonly database: DatabaseDesk;

@@ -1,6 +1,8 @@
 /** A decision as clients see it: decimal text, and everything that led to it. */
 import { formatScaled } from '../trading/money.ts';
-import type { CompletionResult } from './provider.ts';
+import { usdText } from './cost.ts';
+import type { RoutedResult } from './routing.ts';
+import type { TokenUsage } from './provider.ts';
 import type { Verdict } from './guard.ts';
 import type { Signal, SignalFault } from './signal.ts';
 import { formatTime } from '../trading/time.ts';
@@ -10,8 +12,7 @@ export interface DecisionParts {
   readonly id: string;
   readonly request: { readonly symbol: string; readonly interval: string; readonly account?: string };
   readonly timeMicros: number;
-  readonly provider: string;
-  readonly completion: CompletionResult | undefined;
+  readonly routed: RoutedResult | undefined;
   /** The advice, or why the model's text is none. */
   readonly signal:
     | { readonly ok: true; readonly signal: Signal }
@@ -26,7 +27,7 @@ export interface DecisionParts {
 
 /** @param order what the account answered, as JSON, where an order was sent */
 export function decisionView(decision: DecisionParts, digits: number, order: object | undefined): object {
-  const { id, request, timeMicros, provider, completion, signal, evidence, verdict, failure } = decision;
+  const { id, request, timeMicros, routed, signal, evidence, verdict, failure } = decision;
   const price = (value: number): string => formatScaled(BigInt(value), 8, digits);
   const action = signal?.ok ? signal.signal.action : 'hold';
   return {
@@ -41,21 +42,38 @@ export function decisionView(decision: DecisionParts, digits: number, order: obj
     confidence: signal?.ok ? formatScaled(signal.signal.confidence, 8, 2) : null,
     rationale: signal?.ok ? signal.signal.rationale : null,
     evidence: evidence ? { bid: price(evidence.bid), ask: price(evidence.ask), candles: evidence.candles } : null,
-    votes: completion ? [voteOf(provider, completion, signal)] : [],
-    costUsd: completion?.ok ? completion.completion.costUsd : '0',
+    votes: routed ? [voteOf(routed, signal)] : [],
+    costUsd: costUsd(routed),
     verdict: verdict ? verdictView(verdict) : null,
     order: order ?? null,
     failure: failure ?? null,
   };
 }
 
-function voteOf(provider: string, completion: CompletionResult, signal: DecisionParts['signal']): object {
-  if (!completion.ok) return { provider, failure: completion.failure.code };
-  const { usage, latencyMs, costUsd } = completion.completion;
+function voteOf(routed: RoutedResult, signal: DecisionParts['signal']): object {
+  if (!routed.ok)
+    return {
+      provider: routed.refusal.attempts.at(-1)?.provider ?? null,
+      failure: routed.refusal.failure ?? routed.refusal.code,
+    };
+  const { completion, provider, model } = routed.answer;
   const advice = signal?.ok
     ? { action: signal.signal.action, confidence: formatScaled(signal.signal.confidence, 8, 2) }
     : { fault: signal?.fault };
-  return { provider, ...advice, usage, latencyMs: Math.round(latencyMs), costUsd };
+  const latencyMs = Math.round(completion.latencyMs);
+  return { provider, model, ...advice, usage: usageView(completion.usage), latencyMs, costUsd: costUsd(routed) };
+}
+
+function usageView(usage: TokenUsage): object {
+  const read = usage.inputTokens + usage.cachedInputTokens + usage.cacheWriteTokens + usage.cacheWrite1hTokens;
+  return { inputTokens: read, outputTokens: usage.outputTokens + usage.reasoningTokens };
+}
+
+/** All attempts together; null where a price is not known. */
+function costUsd(routed: RoutedResult | undefined): string | null {
+  const cost = routed?.ok ? routed.answer.costPicoUsd : 0n;
+  if (cost === undefined) return null;
+  return usdText(cost);
 }
 
 function verdictView(verdict: Verdict): object {

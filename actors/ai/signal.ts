@@ -140,7 +140,7 @@ export function signalRequest({ instrument, quote, interval, candles }: SignalQu
       { role: 'system', content: instructions },
       { role: 'user', content: JSON.stringify(market) },
     ],
-    output: 'json',
+    output: { type: 'json' },
     maxOutputTokens: 400,
   };
 }

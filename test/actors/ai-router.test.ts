@@ -1,217 +1,432 @@
-import { expect, test } from 'vitest';
-import type { Decision } from '../../actors/ai-router.ts';
-import type { AiProvider, CompletionRequest, CompletionResult } from '../../actors/ai/provider.ts';
-import { pricePath, type PriceStreamMessage } from '../../actors/price-stream.ts';
-import { startStage, type StageRig } from '../support/stage.ts';
-import { watch } from '../support/tally.ts';
-import { s } from './trading/fixtures.ts';
+import { describe, expect, test } from 'vitest';
+import { aiProvider, providerId, type AiProviderMessage } from '../../actors/ai-provider.ts';
+import { aiRouter, type AiRouterMessage, type AiRouterSpec, type Budget } from '../../actors/ai-router.ts';
+import { cacheKey, type CachedAnswer, type CompletionCache } from '../../actors/ai/cache.ts';
+import type {
+  Attempt,
+  CompletionFailureCode,
+  CompletionRequest,
+  CompletionResult,
+  TokenUsage,
+} from '../../actors/ai/provider.ts';
+import { RouteBoard } from '../../actors/ai/route-board.ts';
+import type { AttemptRecord, CompletionOrder, RoutedResult } from '../../actors/ai/routing.ts';
+import { breakerPolicy, targetOf } from '../../bin/ai.ts';
+import { limits } from '../../config/limits.ts';
+import { startTestSystem, worker, type TestSystem } from '../support/test-system.ts';
+import { watch, type Watched } from '../support/tally.ts';
 
-/** A provider that answers what it is told to. */
-function scripted(result: CompletionResult | Promise<CompletionResult>): AiProvider & { asked: CompletionRequest[] } {
-  const asked: CompletionRequest[] = [];
+const usage: TokenUsage = {
+  ...{ inputTokens: 10, cachedInputTokens: 0, cacheWriteTokens: 0, cacheWrite1hTokens: 0 },
+  ...{ outputTokens: 5, reasoningTokens: 0 },
+};
+const request: CompletionRequest = {
+  ...{ messages: [{ role: 'user', content: 'What now?' }], output: { type: 'text' }, maxOutputTokens: 100 },
+};
+
+interface Call {
+  readonly provider: string;
+  readonly request: CompletionRequest;
+  readonly attempt: Attempt;
+  answer(text?: string): Promise<void>;
+  fail(code: CompletionFailureCode, more?: object): Promise<void>;
+}
+
+interface Rig {
+  readonly test: TestSystem;
+  readonly calls: Call[];
+  readonly records: AttemptRecord[];
+  ask(change?: Partial<CompletionOrder>): Promise<Watched<RoutedResult>>;
+  targets(): Promise<readonly { readonly id: string; readonly breaker: string; readonly underWay: number }[]>;
+}
+
+/** Providers `a` and `b`, each with a model of its own; `a` is asked first. */
+async function start(change: Partial<AiRouterSpec> = {}): Promise<Rig> {
+  const calls: Call[] = [];
+  const records: AttemptRecord[] = [];
+  const providers = ['a', 'b'].map((name) =>
+    worker(
+      providerId(name, 'k'),
+      aiProvider(
+        {
+          name,
+          complete(asked, attempt) {
+            const { promise, resolve } = Promise.withResolvers<CompletionResult>();
+            const settled = async (result: CompletionResult): Promise<void> => {
+              resolve(result);
+              await system.settle();
+            };
+            calls.push({
+              ...{ provider: name, request: asked, attempt },
+              answer: (text = `from ${name}`) =>
+                settled({
+                  ok: true,
+                  completion: { text, toolCalls: [], finish: 'stop', usage, latencyMs: 1, firstTokenMs: 1 },
+                }),
+              fail: (code, more = {}) => settled({ ok: false, failure: { code, message: `it was ${code}`, ...more } }),
+            });
+            attempt.signal.addEventListener('abort', () =>
+              resolve({ ok: false, failure: { code: 'aborted', message: 'withdrawn' } }),
+            );
+            return promise;
+          },
+          close() {},
+        },
+        50,
+      ),
+    ),
+  );
+  const terms = { contextTokens: 10_000, canCallTools: true, canFollowSchema: true };
+  let id = 0;
+  const spec: AiRouterSpec = {
+    targets: [
+      targetOf('a', 'k', { model: 'm-a', priority: 1, ...terms }),
+      targetOf('b', 'k', { model: 'm-b', priority: 2, ...terms, contextTokens: 100_000 }),
+    ].map((target) => ({ ...target, names: [...target.names, 'any'] })),
+    board: new RouteBoard(breakerPolicy(limits.ai.breaker)),
+    policy: 'priority',
+    provider: ({ provider, key }) => system.system.find<AiProviderMessage>(`/${providerId(provider, key)}`),
+    costOf: (_, { inputTokens, outputTokens }) => BigInt(inputTokens + 2 * outputTokens),
+    onAttempt: (record) => void records.push(record),
+    newId: () => `call-${++id}`,
+    random: () => 0,
+    limits: { firstTokenMs: 3_000, idleMs: 1_000, hedgeShare: 0.95 },
+    ...change,
+  };
+  const system = await startTestSystem([...providers, worker('router', aiRouter(spec))]);
+  const ref = system.ref<AiRouterMessage>('/router');
   return {
-    ...{ name: 'scripted', model: 'm-1', asked },
-    async complete(request) {
-      asked.push(request);
-      return result;
+    ...{ test: system, calls, records },
+    async ask(more = {}) {
+      const order = { request, model: 'auto', subjectId: 's-1', purpose: 'chat', deadlineMs: 20_000, ...more };
+      const asked = watch(ref.ask({ type: 'complete', order }, { timeoutMs: 60_000 }));
+      await system.settle();
+      return asked;
     },
+    targets: () => ref.ask({ type: 'get-targets' }, { timeoutMs: 1_000 }) as ReturnType<Rig['targets']>,
   };
 }
 
-function says(text: string): CompletionResult {
-  const usage = { inputTokens: 1, outputTokens: 1 };
-  return { ok: true, completion: { text, finish: 'stop', usage, costUsd: '0', latencyMs: 1 } };
-}
-
-const advice = (action: string, confidence = '0.80') =>
-  says(JSON.stringify({ action, confidence, rationale: 'because of the figures' }));
-
-async function decide(rig: StageRig, account?: string): Promise<Decision> {
-  const request = { symbol: 'EURUSD', interval: '1m', subjectId: 'k-1', ...(account ? { account } : {}) } as const;
-  return rig.router.ask({ type: 'request-signal', request }, { timeoutMs: 20_000 });
-}
-
-test('advice to hold is a decision without an order', async () => {
-  const rig = await startStage({ provider: scripted(advice('hold')) });
-  await rig.quote('1.08000', '1.08010');
-  const decision = await decide(rig, 'a-1');
-  expect(decision).toMatchObject({
-    ...{ provider: 'scripted', order: undefined, failure: undefined },
-    verdict: { type: 'no-order', code: 'no-action' },
-    evidence: { bid: Number(s('1.08000')), ask: Number(s('1.08010')), candles: 1 },
-  });
-  expect(rig.decisions).toEqual([decision]);
-});
-
-test('confident advice becomes an order of the AI that is filled like any other', async () => {
-  const provider = scripted(advice('buy'));
-  const rig = await startStage({ provider });
-  await rig.quote('1.08000', '1.08010');
-  const decision = await decide(rig, 'a-1');
-  await rig.test.settle();
-  expect(decision).toMatchObject({
-    verdict: { type: 'order', terms: { clientOrderId: `ai-${decision.id}`, source: 'ai', quantity: s('0.1') } },
-    order: { type: 'done', reply: { state: 'SUBMITTED' } },
-  });
-  expect((await rig.history()).slice(2)).toEqual([
-    ['day-opened', 'order-submitted'],
-    ['order-filled', 'position-opened'],
+test('the first target is asked, with the waits of the platform, and its answer is the answer', async () => {
+  const rig = await start();
+  const asked = await rig.ask();
+  expect(rig.calls.map(({ provider, attempt }) => [provider, attempt.model, attempt.firstTokenMs])).toEqual([
+    ['a', 'm-a', 3_000],
   ]);
-  expect(rig.commits.at(-2)).toMatchObject({ subjectId: 'k-1' });
-  expect(provider.asked[0]!.messages[1]!.content).toContain('1.08000');
-});
-
-test('without an account a decision is advice only', async () => {
-  const rig = await startStage({ provider: scripted(advice('buy')) });
-  await rig.quote('1.08000', '1.08010');
-  expect(await decide(rig)).toMatchObject({ signal: { ok: true }, verdict: undefined, order: undefined });
-  expect(await rig.rows()).toHaveLength(2);
-});
-
-test.each<[string, string, (rig: StageRig) => Promise<unknown>]>([
-  ['confidence-below-minimum', '0.59', async () => {}],
-  ['crossed-quote', '0.80', (rig) => rig.quote('1.08020', '1.08010')],
-  ['stale-quote', '0.80', (rig) => rig.test.advance(5_001)],
-  ['position-already-open', '0.80', (rig) => rig.order()],
-  [
-    'order-already-working',
-    '0.80',
-    (rig) => rig.order({ orderType: 'limit', timeInForce: 'gtc', limitPrice: s('1.07000') }),
-  ],
-])('the guard refuses: %s', async (code, confidence, prepare) => {
-  const rig = await startStage({ provider: scripted(advice('buy', confidence)) });
-  await rig.quote('1.08000', '1.08010');
-  await prepare(rig);
-  await rig.test.settle();
-  const before = (await rig.rows()).length;
-  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: { type: 'no-order', code }, order: undefined });
-  expect(await rig.rows()).toHaveLength(before);
-});
-
-test('an account that does not let the AI order gets none', async () => {
-  const rig = await startStage({ provider: scripted(advice('buy')), aiMayOrder: false });
-  await rig.quote('1.08000', '1.08010');
-  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: { type: 'no-order', code: 'ai-orders-not-allowed' } });
-});
-
-test.each<[string, CompletionResult, object]>([
-  [
-    'fails',
-    { ok: false, failure: { code: 'timeout', isRetryable: true, message: 'no answer in time' } },
-    { failure: 'no answer in time', signal: undefined },
-  ],
-  ['says something else', says('I would buy.'), { signal: { ok: false, fault: { code: 'not-json' } } }],
-])('a provider that %s leads to no order, and the decision says so', async (_case, result, expected) => {
-  const rig = await startStage({ provider: scripted(result) });
-  await rig.quote('1.08000', '1.08010');
-  const decision = await decide(rig, 'a-1');
-  expect(decision).toMatchObject({ ...expected, completion: result, order: undefined });
-  expect(rig.decisions).toEqual([decision]);
-});
-
-test('a provider that does not answer in time ends in a decision that says so', async () => {
-  const rig = await startStage({ provider: scripted(new Promise(() => {})) });
-  await rig.quote('1.08000', '1.08010');
-  const decision = watch(decide(rig, 'a-1'));
-  await rig.test.advance(5_000);
-  expect(decision.value?.failure).toMatch(/^no reply from .*scripted to complete within 5000 ms/);
-  expect(rig.decisions).toHaveLength(1);
-});
-
-test('an order whose outcome is not known is part of the decision that sent it', async () => {
-  const rig = await startStage({ provider: scripted(advice('buy')) });
-  await rig.quote('1.08000', '1.08010');
-  rig.journal.hold();
-  const decision = watch(decide(rig, 'a-1'));
-  await rig.test.advance(5_000);
-  expect(decision.value).toMatchObject({ verdict: { type: 'order' }, order: undefined });
-  expect(decision.value?.failure).toMatch(/^no reply from .*a-1/);
-  expect(rig.decisions.at(-1)).toEqual(decision.value);
-  rig.journal.release();
-});
-
-test('while the outcome of an order is not known the guard lets no second one through', async () => {
-  const rig = await startStage({ provider: scripted(advice('buy')) });
-  await rig.quote('1.08000', '1.08010');
-  rig.journal.hold();
-  const first = watch(decide(rig, 'a-1'));
-  await rig.test.settle();
-  const onItsWay = { type: 'no-order', code: 'order-already-working' };
-  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: onItsWay });
-  await rig.test.advance(5_000);
-  expect(first.value?.failure).toMatch(/^no reply/);
-  await rig.quote('1.08000', '1.08010');
-  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: onItsWay });
-  rig.journal.release();
-  await rig.test.settle();
-  expect(await decide(rig, 'a-1')).toMatchObject({ verdict: { code: 'position-already-open' } });
-  expect((await rig.history()).flat().filter((type) => type === 'order-submitted')).toHaveLength(1);
-});
-
-test('decisions that are made at once lead to one order', async () => {
-  const rig = await startStage({ provider: scripted(advice('buy')) });
-  await rig.quote('1.08000', '1.08010');
-  const decisions = await Promise.all([decide(rig, 'a-1'), decide(rig, 'a-1'), decide(rig, 'a-1')]);
-  await rig.test.settle();
-  expect(decisions.filter(({ verdict }) => verdict?.type === 'order')).toHaveLength(1);
-  expect((await rig.history()).slice(2)).toEqual([
-    ['day-opened', 'order-submitted'],
-    ['order-filled', 'position-opened'],
-  ]);
-});
-
-test('an order is sent once its decision is kept, and not at all when it cannot be', async () => {
-  const rows: number[] = [];
-  let isAway = false;
-  const rig: StageRig = await startStage({
-    provider: scripted(advice('buy')),
-    onSave(decision) {
-      rows.push(rig.commits.length);
-      if (isAway && decision.failure === undefined) throw new Error('the database is away');
-    },
+  await rig.calls[0]!.answer();
+  expect(asked.value).toMatchObject({
+    ok: true,
+    answer: { completion: { text: 'from a' }, provider: 'a', model: 'm-a', costPicoUsd: 20n, isCached: false },
   });
-  await rig.quote('1.08000', '1.08010');
-  const before = rig.commits.length;
-  isAway = true;
-  expect(await decide(rig, 'a-1')).toMatchObject({ failure: 'the decision could not be finished', order: undefined });
-  await rig.test.settle();
-  expect(rig.commits).toHaveLength(before);
-  isAway = false;
-  expect(await decide(rig, 'a-1')).toMatchObject({ order: { type: 'done' } });
-  expect(rows.at(-2)).toBe(before);
-  expect(rig.decisions.at(-1)).toMatchObject({ order: { type: 'done' } });
+  expect(rig.records).toMatchObject([{ provider: 'a', key: 'k', model: 'm-a', outcome: 'answered', costPicoUsd: 20n }]);
 });
 
-test('an account that is not ready, or does not exist, gets no order', async () => {
-  const rig = await startStage({ provider: scripted(advice('buy')) });
-  await rig.quote('1.08000', '1.08010');
-  expect(await decide(rig, 'nobody')).toMatchObject({ failure: 'the account is not ready', order: undefined });
+test.each<[string, string[]]>([
+  ['m-b', ['b']],
+  ['b/m-b', ['b']],
+  ['any', ['a']],
+])('a model is asked for by name: %s', async (model, providers) => {
+  const rig = await start();
+  await rig.ask({ model });
+  expect(rig.calls.map(({ provider }) => provider)).toEqual(providers);
 });
 
-test('without a price there is nothing to ask about', async () => {
-  const provider = scripted(advice('buy'));
-  const rig = await startStage({ provider });
-  expect(await decide(rig, 'a-1')).toMatchObject({ failure: 'no price of this instrument yet', evidence: undefined });
-  expect(provider.asked).toEqual([]);
+test.each<[string, Partial<CompletionOrder>, object]>([
+  ['that nobody has', { model: 'gpt-99' }, { code: 'model-unknown' }],
+  [
+    'whose context is too small',
+    { request: { ...request, maxOutputTokens: 200_000 } },
+    { code: 'context-too-long', figures: { contextTokens: '100000' } },
+  ],
+])('a model %s is not asked', async (_, change, refusal) => {
+  const rig = await start();
+  expect((await rig.ask(change)).value).toMatchObject({ ok: false, refusal: { ...refusal, attempts: [] } });
+  expect(rig.calls).toEqual([]);
 });
 
-test('the local model follows a trend, and stands aside without one', async () => {
-  const rig = await startStage();
-  const stream = rig.test.ref<PriceStreamMessage>(pricePath('EURUSD'));
-  const minuteMicros = 60_000_000;
-  const now = rig.test.clock.wallMicros();
-  const ticks = Array.from({ length: 60 }, (_, i) => {
-    const bid = 108_000_000 + i * 6_000 - (i % 3) * 20_000;
-    return { bid, ask: bid + 10_000, timeMicros: now - (59 - i) * minuteMicros };
+describe('when a provider fails', () => {
+  test('the next one is asked at once, and the failed attempt is on record', async () => {
+    const rig = await start();
+    const asked = await rig.ask();
+    await rig.calls[0]!.fail('overloaded', { usage });
+    expect(rig.calls.map(({ provider }) => provider)).toEqual(['a', 'b']);
+    await rig.calls[1]!.answer();
+    expect(asked.value).toMatchObject({ ok: true, answer: { provider: 'b', costPicoUsd: 40n } });
+    expect(rig.records.map(({ outcome }) => outcome)).toEqual(['overloaded', 'answered']);
   });
-  stream.tell({ type: 'ticks', ticks: ticks.slice(0, 20) });
-  await rig.test.settle();
-  expect(await decide(rig)).toMatchObject({ provider: 'local', signal: { ok: true, signal: { action: 'hold' } } });
-  stream.tell({ type: 'ticks', ticks: ticks.slice(20) });
-  await rig.test.settle();
-  const decision = await decide(rig, 'a-1');
-  expect(decision).toMatchObject({
-    signal: { ok: true, signal: { action: 'buy' } },
-    order: { type: 'done', reply: { state: 'SUBMITTED' } },
+
+  test('what may be sent again is sent again once, then elsewhere', async () => {
+    const rig = await start();
+    await rig.ask();
+    await rig.calls[0]!.fail('unreachable');
+    await rig.calls[1]!.fail('unreachable');
+    expect(rig.calls.map(({ provider }) => provider)).toEqual(['a', 'a', 'b']);
+  });
+
+  test.each<CompletionFailureCode>(['bad-request', 'aborted'])('%s is nobody else’s business', async (code) => {
+    const rig = await start();
+    const asked = await rig.ask();
+    await rig.calls[0]!.fail(code);
+    expect(asked.value).toMatchObject({ ok: false, refusal: { code: 'failed', failure: code } });
+    expect(rig.calls).toHaveLength(1);
+  });
+
+  test('a context that was too small after all leads to a larger one', async () => {
+    const rig = await start();
+    await rig.ask();
+    await rig.calls[0]!.fail('context-too-long');
+    expect(rig.calls.map(({ provider }) => provider)).toEqual(['a', 'b']);
+    const last = await rig.ask({ model: 'm-b' });
+    await rig.calls[2]!.fail('context-too-long');
+    expect(last.value).toMatchObject({ ok: false, refusal: { failure: 'context-too-long' } });
+  });
+
+  test('another provider comes before another model of the same', async () => {
+    const terms = { contextTokens: 10_000, canCallTools: true, canFollowSchema: true };
+    const rig = await start({
+      targets: [
+        targetOf('a', 'k', { model: 'm-1', priority: 1, ...terms }),
+        targetOf('a', 'k', { model: 'm-2', priority: 2, ...terms }),
+        targetOf('b', 'k', { model: 'm-3', priority: 3, ...terms }),
+      ],
+    });
+    await rig.ask();
+    await rig.calls[0]!.fail('overloaded');
+    await rig.calls[1]!.fail('overloaded');
+    expect(rig.calls.map(({ attempt }) => attempt.model)).toEqual(['m-1', 'm-3', 'm-2']);
+  });
+
+  test('with nowhere else to turn its last failure is the answer, with the time to wait', async () => {
+    const rig = await start();
+    const asked = await rig.ask();
+    await rig.calls[0]!.fail('rate-limited', { retryAfterMs: 60_000 });
+    await rig.calls[1]!.fail('rate-limited', { retryAfterMs: 50_000 });
+    expect(asked.value).toMatchObject({
+      ok: false,
+      refusal: { code: 'failed', failure: 'rate-limited', retryAfterMs: 50_000, attempts: [{}, {}] },
+    });
+  });
+
+  test('a limit that is over in time is waited for where nobody else can be asked', async () => {
+    const rig = await start();
+    await rig.ask({ model: 'm-a' });
+    await rig.calls[0]!.fail('rate-limited', { retryAfterMs: 5_000 });
+    await rig.test.advance(4_999);
+    expect(rig.calls).toHaveLength(1);
+    await rig.test.advance(1);
+    expect(rig.calls).toHaveLength(2);
+  });
+
+  test('an answer that has begun is not begun again', async () => {
+    const rig = await start();
+    const parts: unknown[] = [];
+    const asked = await rig.ask({ onPart: (part) => void parts.push(part) });
+    rig.calls[0]!.attempt.onPart!({ type: 'text', text: 'from' });
+    await rig.calls[0]!.fail('stalled');
+    expect(parts).toEqual([{ type: 'text', text: 'from' }]);
+    expect(asked.value).toMatchObject({ ok: false, refusal: { failure: 'stalled' } });
+    const other = await rig.ask({ onPart: () => {} });
+    await rig.calls[1]!.fail('timeout');
+    await rig.calls[2]!.answer();
+    expect(other.value).toMatchObject({ ok: true });
+  });
+
+  test('its breaker opens, and closes when it answers again; nothing stays under way', async () => {
+    const rig = await start();
+    for (let n = 0; n < 3; n++) {
+      await rig.ask();
+      await rig.calls.at(-1)!.fail('timeout');
+      await rig.calls.at(-1)!.answer();
+    }
+    expect(await rig.targets()).toMatchObject([
+      { id: 'a/k/m-a', breaker: 'open', underWay: 0 },
+      { id: 'b/k/m-b', breaker: 'closed', underWay: 0 },
+    ]);
+    await rig.ask();
+    expect(rig.calls.at(-1)!.provider).toBe('b');
+    await rig.calls.at(-1)!.answer();
+    await rig.test.advance(1_000);
+    await rig.ask();
+    expect(rig.calls.at(-1)!.provider).toBe('a');
+    await rig.calls.at(-1)!.answer();
+    expect(await rig.targets()).toMatchObject([{ breaker: 'closed' }, {}]);
+  });
+
+  test('a provider that crashes with calls in hand is one that cannot be reached', async () => {
+    const rig = await start();
+    const asked = await rig.ask();
+    rig.test.ref(`/${providerId('a', 'k')}`).tell(undefined);
+    await rig.test.settle();
+    await rig.test.advance(1_000);
+    for (const call of rig.calls.slice(1)) await call.answer();
+    expect(asked.value).toMatchObject({ ok: true });
+    expect(rig.records[0]!.outcome).toBe('unreachable');
+  });
+});
+
+describe('time', () => {
+  test('one deadline holds for all attempts, and trips no breaker', async () => {
+    const rig = await start();
+    const asked = await rig.ask({ deadlineMs: 5_000 });
+    await rig.test.advance(3_000);
+    await rig.calls[0]!.fail('timeout');
+    await rig.test.advance(1_999);
+    expect(asked.value).toBeUndefined();
+    await rig.test.advance(1);
+    expect(asked.value).toMatchObject({
+      ok: false,
+      refusal: { code: 'deadline', message: 'no answer within 5000 ms' },
+    });
+    expect(await rig.targets()).toMatchObject([{ failuresInRow: 1 }, { failuresInRow: 0, underWay: 0 }]);
+  });
+
+  test('who withdraws is answered, and trips no breaker', async () => {
+    const rig = await start();
+    for (let n = 0; n < 5; n++) {
+      const controller = new AbortController();
+      const asked = await rig.ask({ signal: controller.signal });
+      controller.abort();
+      await rig.test.settle();
+      expect(asked.value).toMatchObject({ ok: false, refusal: { failure: 'aborted' } });
+    }
+    expect(await rig.targets()).toMatchObject([{ breaker: 'closed', failuresInRow: 0, underWay: 0 }, {}]);
+  });
+
+  test('an unusually slow call is helped by a second one; the first answer counts, the other is withdrawn', async () => {
+    const rig = await start();
+    for (let n = 0; n < 30; n++) {
+      await rig.ask();
+      await rig.test.advance(100);
+      await rig.calls.at(-1)!.answer();
+    }
+    const before = rig.calls.length;
+    const asked = await rig.ask();
+    await rig.test.advance(99);
+    expect(rig.calls).toHaveLength(before + 1);
+    await rig.test.advance(1);
+    expect(rig.calls.slice(before).map(({ provider }) => provider)).toEqual(['a', 'b']);
+    await rig.calls.at(-1)!.answer();
+    expect(asked.value).toMatchObject({ ok: true, answer: { provider: 'b' } });
+    expect(rig.calls[before]!.attempt.signal.aborted).toBe(true);
+    expect(await rig.targets()).toMatchObject([{ underWay: 0, failuresInRow: 0 }, { underWay: 0 }]);
+  });
+});
+
+describe('a budget', () => {
+  function budgetOf(most: number): { budget: Budget; readonly open: Set<string>; readonly settled: unknown[] } {
+    const open = new Set<string>();
+    const settled: unknown[] = [];
+    return {
+      ...{ open, settled },
+      budget: {
+        async reserve({ id }) {
+          if (open.size >= most) return { limit: String(most) };
+          open.add(id);
+          return undefined;
+        },
+        async settle(id, used) {
+          expect(open.delete(id)).toBe(true);
+          settled.push(used);
+        },
+      },
+    };
+  }
+
+  test('is asked before each attempt, and told of each once', async () => {
+    const { budget, open, settled } = budgetOf(10);
+    const rig = await start({ budget });
+    await rig.ask();
+    expect(open.size).toBe(1);
+    await rig.calls[0]!.fail('timeout');
+    expect(settled).toEqual([undefined]);
+    await rig.calls[1]!.answer();
+    expect([open.size, settled]).toEqual([0, [undefined, { usage, costPicoUsd: 20n }]]);
+  });
+
+  test('that is used up sends nothing out', async () => {
+    const { budget } = budgetOf(0);
+    const rig = await start({ budget });
+    expect((await rig.ask()).value).toMatchObject({
+      ok: false,
+      refusal: { code: 'budget-exhausted', figures: { limit: '0' } },
+    });
+    expect(rig.calls).toEqual([]);
+  });
+});
+
+describe('a cache', () => {
+  function cacheOf(): CompletionCache {
+    const kept = new Map<string, CachedAnswer>();
+    return {
+      get: async (key) => kept.get(key),
+      async set(key, answer) {
+        kept.set(key, answer);
+      },
+    };
+  }
+
+  test('gives an answer again without a call and without a cost', async () => {
+    const rig = await start({ cache: cacheOf() });
+    await rig.ask({ mayBeCached: true });
+    await rig.calls[0]!.answer();
+    expect((await rig.ask({ mayBeCached: true })).value).toMatchObject({
+      ok: true,
+      answer: { completion: { text: 'from a' }, costPicoUsd: 0n, isCached: true, attempts: [] },
+    });
+    await rig.ask();
+    await rig.ask({ mayBeCached: true, model: 'm-a' });
+    expect(rig.calls).toHaveLength(3);
+  });
+
+  test('a hundred at once that ask the same are one call', async () => {
+    const rig = await start({ cache: cacheOf() });
+    const asked = await Promise.all(Array.from({ length: 100 }, () => rig.ask({ mayBeCached: true })));
+    expect(rig.calls).toHaveLength(1);
+    await rig.calls[0]!.answer();
+    expect(new Set(asked.map(({ value }) => value?.ok && value.answer.completion.text))).toEqual(new Set(['from a']));
+  });
+
+  test('a failure is not kept', async () => {
+    const rig = await start({ cache: cacheOf() });
+    await rig.ask({ mayBeCached: true, model: 'm-a' });
+    await rig.calls[0]!.fail('bad-request');
+    await rig.ask({ mayBeCached: true, model: 'm-a' });
+    expect(rig.calls).toHaveLength(2);
+  });
+});
+
+test('the same question has one key however it is written, and every difference another', () => {
+  const one = { model: 'm', request };
+  const turned = Object.fromEntries(Object.entries(request).toReversed()) as unknown as CompletionRequest;
+  expect(cacheKey({ request: turned, model: 'm' })).toBe(cacheKey(one));
+  expect(cacheKey({ ...one, model: 'n' })).not.toBe(cacheKey(one));
+  expect(cacheKey({ model: 'm', request: { ...request, maxOutputTokens: 99 } })).not.toBe(cacheKey(one));
+});
+
+test('what is personal or secret stays here, and a model of our own reads all of it', async () => {
+  const secret = { ...request, messages: [{ role: 'user' as const, content: 'Write to joe@example.com' }] };
+  const rig = await start();
+  await rig.ask({ request: secret });
+  expect(rig.calls[0]!.request.messages[0]!.content).toBe('Write to [email removed]');
+  const own = targetOf('local', 'k', {
+    model: 'm',
+    priority: 1,
+    contextTokens: 99_999,
+    canCallTools: true,
+    canFollowSchema: true,
+  });
+  expect(own.leavesPlatform).toBe(false);
+  const inside = await start({ targets: [{ ...own, provider: 'a' }] });
+  await inside.ask({ request: secret });
+  expect(inside.calls[0]!.request).toEqual(secret);
+});
+
+test('a provider that the tenant does not allow is not asked', async () => {
+  const rig = await start({ isAllowed: ({ provider }) => provider === 'b' });
+  await rig.ask();
+  expect(rig.calls.map(({ provider }) => provider)).toEqual(['b']);
+  expect((await rig.ask({ model: 'm-a' })).value).toMatchObject({
+    ok: false,
+    refusal: { code: 'provider-not-allowed' },
   });
 });

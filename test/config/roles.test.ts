@@ -13,6 +13,7 @@ const matrix = {
     'risk-limits:read',
     'signals:read',
     'signals:write',
+    'completions:write',
     'health:read',
   ],
   'tenant-admin': [
@@ -26,6 +27,7 @@ const matrix = {
     'risk-limits:write',
     'signals:read',
     'signals:write',
+    'completions:write',
     'actors:read',
     'health:read',
   ],

@@ -22,7 +22,7 @@ test('the routes are those of the OpenAPI documents', async () => {
 async function routesOf(service: 'api' | 'database'): Promise<string[]> {
   const { json } = await platform.call(service, '/openapi.json');
   return Object.entries(json.paths as Record<string, object>).flatMap(([path, methods]) =>
-    path.startsWith('/api/')
+    /^\/(api|v1)\//.test(path)
       ? Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace('{*}', '{path}')}`)
       : [],
   );

@@ -23,7 +23,7 @@ const account = (id: string) => trading(id, actor('account'), actor('broker-sess
 
 function tenant(slug: string): ChildSpec {
   return tenantSubtree(slug, {
-    ...{ tenant: actor('tenant'), audit: actor('audit'), router: actor('router') },
+    ...{ tenant: actor('tenant'), audit: actor('audit'), router: actor('router'), desk: actor('desk') },
     ...{ accounts: [account('a-1'), account('a-2')], providers: [actor('local')] },
   });
 }

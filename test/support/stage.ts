@@ -1,7 +1,6 @@
 /** The cast on its stage, as the platform sets it, on a virtual clock: one tenant, two accounts, the paper broker, a journal in memory. */
 import { randomUUID } from 'node:crypto';
-import type { AiRouterMessage, Decision } from '../../actors/ai-router.ts';
-import { routerPath } from '../../actors/ai-router.ts';
+import { signalDeskPath, type Decision, type SignalDeskMessage } from '../../actors/signal-desk.ts';
 import type { AiProvider } from '../../actors/ai/provider.ts';
 import type { AuditEntry } from '../../actors/audit-log.ts';
 import { QuoteBoard } from '../../actors/market/quote.ts';
@@ -17,6 +16,7 @@ import { KillSwitchBoard } from '../../actors/trading/kill-switch.ts';
 import type { AccountCommand } from '../../actors/trading/commands.ts';
 import type { AccountCommit, OrderTerms } from '../../actors/trading/events.ts';
 import type { PlatformTopics } from '../../actors/trading/topics.ts';
+import { breakerPolicy, targetOf, type TenantAi } from '../../bin/ai.ts';
 import { marketSubtree } from '../../bin/market.ts';
 import { journalWriterSpec, tenantChildren, type Stage } from '../../bin/stage.ts';
 import { limits, type Limits, riskLimits } from '../../config/limits.ts';
@@ -45,7 +45,7 @@ export interface StageRig {
   readonly decisions: Decision[];
   readonly audited: AuditEntry[];
   readonly account: ActorRef<TradingAccountMessage>;
-  readonly router: ActorRef<AiRouterMessage>;
+  readonly desk: ActorRef<SignalDeskMessage>;
   /** A quote of EURUSD, decimal text, now. */
   quote(bid: string, ask: string): Promise<void>;
   command(command: AccountCommand): Promise<AccountCommandResult>;
@@ -122,7 +122,7 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
     '/tenants',
     tenantChildren(stage, tenant, {
       strategies: () => [],
-      providers: [options.provider ?? createLocalModel({ clock })],
+      ai: () => aiOf(options.provider ?? createLocalModel({ clock })),
       async saveDecision(_tenantId, decision) {
         options.onSave?.(decision);
         decisions.push(decision);
@@ -144,7 +144,7 @@ export async function startStage(options: StageOptions = {}): Promise<StageRig> 
   return {
     ...{ test, stage, journal, commits, decisions, audited, account, rows },
     command: (toDo) => command(toDo),
-    router: test.ref<AiRouterMessage>(routerPath(slug)),
+    desk: test.ref<SignalDeskMessage>(signalDeskPath(slug)),
     async quote(bid, offer) {
       const tick = { bid: Number(s(bid)), ask: Number(s(offer)), timeMicros: clock.wallMicros() };
       test.ref<PriceStreamMessage>(pricePath('EURUSD')).tell({ type: 'ticks', ticks: [tick] });
@@ -175,3 +175,12 @@ const market: Omit<OrderTerms, 'clientOrderId'> = {
   ...{ symbol: 'EURUSD', side: 'buy', orderType: 'market', timeInForce: 'ioc', source: 'trader' },
   quantity: s('0.10'),
 };
+
+/** One model at one provider, which costs nothing. */
+function aiOf(provider: AiProvider): TenantAi {
+  const terms = { model: 'm-1', priority: 1, contextTokens: 1_000_000, canCallTools: true, canFollowSchema: true };
+  return {
+    ...{ providers: [{ provider, key: 'k' }], targets: [targetOf(provider.name, 'k', terms)] },
+    ...{ policy: 'priority', breaker: breakerPolicy(limits.ai.breaker), costOf: () => 0n },
+  };
+}

@@ -3,28 +3,36 @@ import type { AiProvider, CompletionRequest, CompletionResult } from '../../acto
 import { atr, ema, rsi } from '../../actors/market/indicator.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
+export const localModelName = 'technical-analysis-1';
+
 /** Reads the candles of the last user message, as `signalRequest` writes them, and answers as that request asks. */
 export function createLocalModel(options: { clock: Clock }): AiProvider {
   const { clock } = options;
   return {
     name: 'local',
-    model: 'technical-analysis-1',
-    complete: async (request, signal): Promise<CompletionResult> => {
-      if (signal.aborted) {
-        return { ok: false, failure: { code: 'aborted', isRetryable: false, message: 'the request was withdrawn' } };
-      }
+    complete: async (request, { signal, model, onPart }): Promise<CompletionResult> => {
+      if (signal.aborted) return { ok: false, failure: { code: 'aborted', message: 'the request was withdrawn' } };
       const startedMs = clock.monotonicMs();
       const text = answer(request);
-      const inputTokens = request.messages.reduce((sum, message) => sum + tokens(message.content), 0);
+      onPart?.({ type: 'text', text });
+      const latencyMs = clock.monotonicMs() - startedMs;
+      const usage = {
+        inputTokens: request.messages.reduce((sum, message) => sum + tokens(message.content), 0),
+        ...{ cachedInputTokens: 0, cacheWriteTokens: 0, cacheWrite1hTokens: 0 },
+        ...{ outputTokens: tokens(text), reasoningTokens: 0 },
+      };
       const completion = {
         text,
+        toolCalls: [],
         finish: 'stop' as const,
-        usage: { inputTokens, outputTokens: tokens(text) },
-        costUsd: '0',
-        latencyMs: clock.monotonicMs() - startedMs,
+        usage,
+        model,
+        latencyMs,
+        firstTokenMs: latencyMs,
       };
       return { ok: true, completion };
     },
+    close() {},
   };
 }
 
@@ -40,7 +48,7 @@ function answer(request: CompletionRequest): string {
   const question = request.messages.findLast((message) => message.role === 'user')?.content ?? '';
   const market = marketOf(question);
   const advice = market ? advise(market) : hold('The message holds no candles to analyse.');
-  return request.output === 'json'
+  return request.output.type !== 'text'
     ? JSON.stringify(advice)
     : `${advice.action} (${advice.confidence}): ${advice.rationale}`;
 }

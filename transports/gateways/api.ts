@@ -2,6 +2,7 @@
 import { createGateway, type Gateway, type GatewayContext } from './gateway.ts';
 import { accountRoutes } from './routes/accounts.ts';
 import { aiRoutes } from './routes/ai.ts';
+import { completionRoutes } from './routes/completions.ts';
 import { killSwitchRoutes } from './routes/kill-switches.ts';
 import { riskLimitRoutes } from './routes/risk-limits.ts';
 import { marketRoutes } from './routes/market.ts';
@@ -21,6 +22,7 @@ export function apiGateway(context: GatewayContext): Promise<Gateway> {
       riskLimitRoutes(app, context);
       marketRoutes(app, context);
       aiRoutes(app, context);
+      completionRoutes(app, context);
       platformRoutes(app, context);
       streamTicketRoutes(app, context);
       webRoutes(app, context.folders);

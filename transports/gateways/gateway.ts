@@ -15,6 +15,13 @@ export interface GatewayLimits {
   readonly stream: StreamLimits;
   readonly authentication: AuthenticationLimits;
   readonly ask: { readonly deadlineMs: number };
+  readonly ai: {
+    /** For a completion, all attempts together. */
+    readonly deadlineMs: number;
+    /** Tokens of an answer, where the caller says nothing, and at the most. */
+    readonly usualOutputTokens: number;
+    readonly mostOutputTokens: number;
+  };
 }
 
 export interface GatewayOptions {

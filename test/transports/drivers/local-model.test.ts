@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { CompletionRequest } from '../../../actors/ai/provider.ts';
 import { parseSignal, signalRequest } from '../../../actors/ai/signal.ts';
 import { VirtualClock } from '../../../runtime/clock.ts';
-import { createLocalModel } from '../../../transports/drivers/local-model.ts';
+import { createLocalModel, localModelName } from '../../../transports/drivers/local-model.ts';
 import { eurusd } from '../../support/instruments.ts';
 
 const model = createLocalModel({ clock: new VirtualClock() });
@@ -20,8 +20,12 @@ function request(points: readonly number[]): CompletionRequest {
   return signalRequest({ instrument: eurusd, quote, interval: '1m', candles });
 }
 
+function attempt(signal = new AbortController().signal) {
+  return { model: localModelName, signal, firstTokenMs: 1_000, idleMs: 1_000 };
+}
+
 async function textOf(asked: CompletionRequest): Promise<string> {
-  const result = await model.complete(asked, new AbortController().signal);
+  const result = await model.complete(asked, attempt());
   if (!result.ok) throw new Error(result.failure.message);
   return result.completion.text;
 }
@@ -73,22 +77,28 @@ test.each([
   '{"candles":[null],"digits":5}',
   '{"candles":[{"high":"x"}],"digits":5}',
 ])('it holds when the message %s is no market', async (content) => {
-  const asked: CompletionRequest = { messages: [{ role: 'user', content }], output: 'json', maxOutputTokens: 100 };
+  const asked: CompletionRequest = {
+    messages: [{ role: 'user', content }],
+    output: { type: 'json' },
+    maxOutputTokens: 100,
+  };
   expect(parseSignal(await textOf(asked))).toMatchObject({ ok: true, signal: { action: 'hold' } });
-  expect(await textOf({ ...asked, output: 'text' })).toBe('hold (0.50): The message holds no candles to analyse.');
+  expect(await textOf({ ...asked, output: { type: 'text' } })).toBe(
+    'hold (0.50): The message holds no candles to analyse.',
+  );
 });
 
 test('it costs nothing, counts its tokens and measures its time', async () => {
-  const result = await model.complete(request([]), new AbortController().signal);
-  expect(result).toMatchObject({ ok: true, completion: { finish: 'stop', costUsd: '0', latencyMs: 0 } });
+  const result = await model.complete(request([]), attempt());
+  expect(result).toMatchObject({ ok: true, completion: { finish: 'stop', latencyMs: 0 } });
   expect(result.ok && result.completion.usage.inputTokens > 100 && result.completion.usage.outputTokens > 10).toBe(
     true,
   );
 });
 
 test('a request that was withdrawn is a failure and no answer', async () => {
-  expect(await model.complete(request([]), AbortSignal.abort())).toMatchObject({
+  expect(await model.complete(request([]), attempt(AbortSignal.abort()))).toMatchObject({
     ok: false,
-    failure: { code: 'aborted', isRetryable: false },
+    failure: { code: 'aborted', message: 'the request was withdrawn' },
   });
 });

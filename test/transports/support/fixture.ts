@@ -39,6 +39,7 @@ export const limits: GatewayLimits = {
     keepAliveMs: 5_000,
     requestMs: 5_000,
   },
+  ai: { deadlineMs: 5_000, usualOutputTokens: 1_024, mostOutputTokens: 8_192 },
   stream: {
     ...{ maxPayloadBytes: 65_536, messagesPerSecond: 200, messageBurst: 400, channelsPerConnection: 200 },
     ...{ authenticateWithinMs: 5_000, protocolErrors: 10, protocolErrorWindowMs: 10_000, heartbeatMs: 5_000 },
@@ -153,7 +154,13 @@ export function fixture(
       json: { id: 's-1', symbol },
     }),
     findSignal: async () => undefined,
-    aiProviders: async () => [],
+    ai: {
+      async complete() {
+        throw new Error('no AI here');
+      },
+      models: () => [],
+      targets: async () => [],
+    },
     metrics: async () => 'up 1\n',
     database: {
       overview: async () => ({ kind: 'embedded' }),

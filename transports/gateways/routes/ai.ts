@@ -51,7 +51,10 @@ export function aiRoutes(app: App, { services, isAllowed }: GatewayContext): voi
 
   app.get(
     '/api/v1/ai/providers',
-    { config: { action: 'signals:read' }, schema: { tags, summary: 'State, breaker and latency of each provider' } },
-    (request) => services.aiProviders(callerOf(request)).then((items) => ({ items })),
+    {
+      config: { action: 'signals:read' },
+      schema: { tags, summary: 'What may be asked, with breaker, rest and latency' },
+    },
+    (request) => services.ai.targets(callerOf(request)).then((items) => ({ items })),
   );
 }
