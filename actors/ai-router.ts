@@ -35,17 +35,16 @@ export type AiRouterMessage =
 
 /** What is set aside before a call goes out, so that calls at once cannot spend the same money. */
 export interface Budget {
-  /** @returns undefined: it may go out; otherwise why not, in figures */
-  reserve(call: {
-    readonly id: string;
-    readonly order: CompletionOrder;
-    readonly target: Target;
-  }): Promise<Readonly<Record<string, string>> | undefined>;
-  /** Once for each call that was admitted. @param used undefined: nothing was used */
-  settle(
-    id: string,
-    used: { readonly usage: TokenUsage; readonly costPicoUsd: bigint | undefined } | undefined,
-  ): Promise<void>;
+  /** Once it resolves, the call may go out, unless it says why not, in figures. @throws Retryable it cannot be told */
+  reserve(call: BudgetQuestion): Promise<Readonly<Record<string, string>> | undefined>;
+  /** Once for each call that was admitted. */
+  settle(id: string, record: AttemptRecord): void;
+}
+
+export interface BudgetQuestion {
+  readonly id: string;
+  readonly order: CompletionOrder;
+  readonly target: Target;
 }
 
 export interface AiRouterSpec {
@@ -280,8 +279,7 @@ class Journey {
       timer.cancel();
       signal?.removeEventListener('abort', withdraw);
       const record = this.#noted(found, target, this.#nowMs - startedMs);
-      const { usage, costPicoUsd } = record;
-      await budget?.settle(id, usage && { usage, costPicoUsd });
+      budget?.settle(id, record);
       if (!found.ok) return this.#failed(found.failure, underway, able, { repeats, tookMs: record.latencyMs });
       board.succeeded(underway, record.latencyMs, found.completion.allowance, this.#nowMs);
       return { ok: true, completion: found.completion, by: target };

@@ -1,14 +1,21 @@
 /** The tenants' routers, as gateways ask them. */
+import { aiBudgetPath, type AiBudgetMessage } from '../actors/ai-budget.ts';
 import { routerPath, type AiRouterMessage } from '../actors/ai-router.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import type { ActorSystem } from '../runtime/system.ts';
+import type { Database } from '../transports/drivers/postgres.ts';
+import { spendByDay } from '../transports/drivers/postgres-ai-budget.ts';
 import type { AiDesk, OfferedModel, Principal } from '../transports/services.ts';
 
 /** Beyond the deadline of a completion: its router answers by itself. */
 const graceMs = 2_000;
 const lookMs = 2_000;
 
-export function aiDesk(system: Pick<ActorSystem, 'find'>, offered: readonly OfferedModel[]): AiDesk {
+export function aiDesk(
+  system: Pick<ActorSystem, 'find'>,
+  offered: readonly OfferedModel[],
+  database: () => Database,
+): AiDesk {
   const routerOf = ({ tenant }: Principal): ActorRef<AiRouterMessage> | undefined =>
     tenant === undefined ? undefined : system.find<AiRouterMessage>(routerPath(tenant));
   return {
@@ -21,5 +28,10 @@ export function aiDesk(system: Pick<ActorSystem, 'find'>, offered: readonly Offe
     async targets(principal) {
       return (await routerOf(principal)?.ask({ type: 'get-targets' }, { timeoutMs: lookMs })) ?? [];
     },
+    async budgets({ tenant }) {
+      const budget = tenant === undefined ? undefined : system.find<AiBudgetMessage>(aiBudgetPath(tenant));
+      return (await budget?.ask({ type: 'get-budgets' }, { timeoutMs: lookMs })) ?? [];
+    },
+    costs: async ({ tenantId }, days) => (tenantId === undefined ? [] : spendByDay(database(), tenantId, days)),
   };
 }

@@ -1,9 +1,14 @@
 /** The AI providers that the configuration names, and what may be asked of them. */
 import type { CachedAnswer, CompletionCache } from '../actors/ai/cache.ts';
-import { costOf } from '../actors/ai/cost.ts';
+import type { BudgetAlert, BudgetTerms } from '../actors/ai/budget.ts';
+import type { BudgetStore } from '../actors/ai/budget-store.ts';
+import { costOf, mostCostOf } from '../actors/ai/cost.ts';
 import { priceOf, readPrices, type PriceTable } from '../actors/ai/price.ts';
-import type { AiProvider, TokenUsage } from '../actors/ai/provider.ts';
+import type { AiProvider, CompletionRequest, TokenUsage } from '../actors/ai/provider.ts';
 import type { RoutePolicy, Target } from '../actors/ai/route.ts';
+import { parseScaled } from '../actors/trading/money.ts';
+import type { Alert } from '../actors/trading/topics.ts';
+import { aiBudgets, type AiBudgetConfig } from '../config/ai-budgets.ts';
 import prices from '../config/ai-prices.json' with { type: 'json' };
 import type { Config } from '../config/config.ts';
 import type { Limits } from '../config/limits.ts';
@@ -27,6 +32,9 @@ export interface TenantAi {
   readonly targets: readonly Target[];
   readonly policy: RoutePolicy;
   readonly cache?: CompletionCache;
+  readonly budget: { readonly terms: readonly BudgetTerms[]; readonly store: BudgetStore };
+  /** What is set aside for a call. */
+  mostCostOf(target: Pick<Target, 'provider' | 'model'>, request: CompletionRequest): bigint;
   costOf(target: Pick<Target, 'provider' | 'model'>, usage: TokenUsage): bigint | undefined;
 }
 
@@ -49,12 +57,14 @@ export function tenantAi({
   clock,
   cache,
   tenantId,
+  budgetStore,
 }: {
   config: Pick<Config, 'ai'>;
   limits: Limits['ai'];
   clock: Clock;
   cache: Cache;
   tenantId: number;
+  budgetStore: BudgetStore;
 }): TenantAi {
   const line = (): ProviderLine =>
     new ProviderLine({ clock, maxSockets: limits.requestsPerProvider, maxBodyBytes: limits.answerBytes });
@@ -73,6 +83,29 @@ export function tenantAi({
       return price && costOf(price, usage);
     },
     cache: answerCache(cache, tenantId, limits.cacheMs),
+    budget: { terms: aiBudgets.map(budgetTerms), store: budgetStore },
+    mostCostOf: ({ provider, model }, request) =>
+      mostCostOf(priceOf(priceTable, provider, model, clock.wallMicros()), priceTable, request),
+  };
+}
+
+/** @throws Failure an amount is none */
+function budgetTerms({ usd, ...terms }: AiBudgetConfig): BudgetTerms {
+  if (usd === undefined) return terms;
+  const picoUsd = parseScaled(usd, 12);
+  if (picoUsd === undefined || picoUsd < 0n)
+    throw new Failure(`config/ai-budgets.ts: usd must be a decimal, was ${usd}`);
+  return { ...terms, picoUsd };
+}
+
+export function budgetAlert(
+  tenantId: number,
+  { budget, percent, used, limit }: BudgetAlert,
+  timeMicros: number,
+): Alert {
+  return {
+    ...{ tenantId, timeMicros, severity: percent === 100 ? 'critical' : 'warning', type: 'ai-budget', subject: budget },
+    text: `${percent} % is used: ${used} of ${limit}`,
   };
 }
 

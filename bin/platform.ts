@@ -45,6 +45,7 @@ import { lockHome } from '../transports/drivers/home-lock.ts';
 import { migrate } from '../transports/drivers/migrations.ts';
 import { createPaperBroker } from '../transports/drivers/paper-broker.ts';
 import { claimAllSlots, type Ownership } from '../transports/drivers/postgres-ownership.ts';
+import { PostgresBudgetStore } from '../transports/drivers/postgres-ai-budget.ts';
 import { appendAudit } from '../transports/drivers/postgres-audit.ts';
 import { accountsToStart, applyCommits, checkpoints } from '../transports/drivers/postgres-projection.ts';
 import { findCommand, saveSignal } from '../transports/drivers/postgres-read-models.ts';
@@ -166,7 +167,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     strategies: (tenant: string) =>
       strategies.filter((each) => each.tenant === tenant).map((each) => strategyWorker(stage, each, true)),
     ai: ({ tenantId }: { readonly tenantId: number }) =>
-      tenantAi({ config, limits: limits.ai, clock, cache: shared.store.cache, tenantId }),
+      tenantAi({
+        ...{ config, limits: limits.ai, clock, cache: shared.store.cache, tenantId },
+        budgetStore: new PostgresBudgetStore(() => storage.database(), tenantId),
+      }),
     async saveDecision(tenantId: number, decision: Parameters<typeof decisionJson>[0]) {
       const json = decisionJson(decision, instruments);
       await saveSignal(storage.database(), tenantId, {

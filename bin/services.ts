@@ -192,7 +192,7 @@ export function createServices({
       })),
     requestSignal,
     findSignal,
-    ai: aiDesk(system, offered),
+    ai: aiDesk(system, offered, () => withTimeout(storage.database(), limits.database.requestMs)),
     metrics,
     database: databaseDesk({ storage, replica, system, config, limits: limits.database }),
     deadMan: deadManDesk(stage, registry),

@@ -24,6 +24,7 @@ const allowed = {
   'signals:write': ['trader', 'tenant-admin'],
   // It costs the tenant money.
   'completions:write': ['trader', 'tenant-admin'],
+  'ai-costs:read': ['tenant-admin', 'auditor'],
   // A tenant admin sees the subtree of the tenant.
   'actors:read': ['tenant-admin', 'platform-admin', 'ops', 'auditor'],
   'actors:control': ['platform-admin', 'ops'],

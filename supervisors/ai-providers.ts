@@ -1,14 +1,16 @@
-/** A tenant's AI: the providers, each with a restart budget of its own, the router in front of them, and the desk that makes signals. */
+/** A tenant's AI: the providers, each with a restart budget of its own, what they may spend, the router in front of them, and the desk that makes signals. */
 import type { AnyWorkerSpec, SupervisorSpec } from '../runtime/spec.ts';
 import { infrastructure, isolated } from './policies.ts';
 
 export function aiProviders({
   router,
   desk,
+  budget,
   providers,
 }: {
   router: AnyWorkerSpec;
   desk: AnyWorkerSpec;
+  budget: AnyWorkerSpec;
   providers: readonly AnyWorkerSpec[];
 }): SupervisorSpec {
   const all: SupervisorSpec = {
@@ -20,6 +22,6 @@ export function aiProviders({
     strategy: 'one-for-one',
     policy: infrastructure,
     front: router.id,
-    children: [all, router, desk],
+    children: [all, budget, router, desk],
   };
 }

@@ -9,6 +9,7 @@ export interface TenantChildren {
   readonly accounts: readonly SupervisorSpec[];
   readonly router: AnyWorkerSpec;
   readonly desk: AnyWorkerSpec;
+  readonly budget: AnyWorkerSpec;
   readonly providers: readonly AnyWorkerSpec[];
   /** Absent: nothing trades by itself. */
   readonly strategies?: readonly AnyWorkerSpec[];

@@ -43,6 +43,7 @@ export type Action =
   | 'signals:read'
   | 'signals:write'
   | 'completions:write'
+  | 'ai-costs:read'
   | 'actors:read'
   | 'services:read'
   | 'database:read'
@@ -202,6 +203,10 @@ export interface AiDesk {
   models(principal: Principal): readonly OfferedModel[];
   /** What may be asked, and how it fares. */
   targets(principal: Principal): Promise<readonly object[]>;
+  /** What may be spent, what is set aside, what is gone. */
+  budgets(principal: Principal): Promise<readonly object[]>;
+  /** By day, provider, model and subject. @throws DatabaseUnavailable */
+  costs(principal: Principal, days: number): Promise<readonly object[]>;
 }
 
 /** A model that callers may name. */

@@ -324,9 +324,9 @@ describe('a budget', () => {
           open.add(id);
           return undefined;
         },
-        async settle(id, used) {
+        settle(id, { costPicoUsd }) {
           expect(open.delete(id)).toBe(true);
-          settled.push(used);
+          settled.push(costPicoUsd);
         },
       },
     };
@@ -338,9 +338,9 @@ describe('a budget', () => {
     await rig.ask();
     expect(open.size).toBe(1);
     await rig.calls[0]!.fail('timeout');
-    expect(settled).toEqual([undefined]);
+    expect(settled).toEqual([0n]);
     await rig.calls[1]!.answer();
-    expect([open.size, settled]).toEqual([0, [undefined, { usage, costPicoUsd: 20n }]]);
+    expect([open.size, settled]).toEqual([0, [0n, 20n]]);
   });
 
   test('that is used up sends nothing out', async () => {

@@ -23,7 +23,13 @@ const account = (id: string) => trading(id, actor('account'), actor('broker-sess
 
 function tenant(slug: string): ChildSpec {
   return tenantSubtree(slug, {
-    ...{ tenant: actor('tenant'), audit: actor('audit'), router: actor('router'), desk: actor('desk') },
+    ...{
+      tenant: actor('tenant'),
+      audit: actor('audit'),
+      router: actor('router'),
+      desk: actor('desk'),
+      budget: actor('budget'),
+    },
     ...{ accounts: [account('a-1'), account('a-2')], providers: [actor('local')] },
   });
 }

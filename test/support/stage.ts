@@ -1,6 +1,7 @@
 /** The cast on its stage, as the platform sets it, on a virtual clock: one tenant, two accounts, the paper broker, a journal in memory. */
 import { randomUUID } from 'node:crypto';
 import { signalDeskPath, type Decision, type SignalDeskMessage } from '../../actors/signal-desk.ts';
+import { MemoryBudgetStore } from '../../actors/ai/budget-store.ts';
 import type { AiProvider } from '../../actors/ai/provider.ts';
 import type { AuditEntry } from '../../actors/audit-log.ts';
 import { QuoteBoard } from '../../actors/market/quote.ts';
@@ -181,6 +182,7 @@ function aiOf(provider: AiProvider): TenantAi {
   const terms = { model: 'm-1', priority: 1, contextTokens: 1_000_000, canCallTools: true, canFollowSchema: true };
   return {
     ...{ providers: [{ provider, key: 'k' }], targets: [targetOf(provider.name, 'k', terms)] },
-    ...{ policy: 'priority', breaker: breakerPolicy(limits.ai.breaker), costOf: () => 0n },
+    ...{ policy: 'priority', breaker: breakerPolicy(limits.ai.breaker), costOf: () => 0n, mostCostOf: () => 0n },
+    budget: { terms: [], store: new MemoryBudgetStore() },
   };
 }

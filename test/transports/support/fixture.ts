@@ -160,6 +160,8 @@ export function fixture(
       },
       models: () => [],
       targets: async () => [],
+      budgets: async () => [],
+      costs: async (_principal, days) => [{ days }],
     },
     metrics: async () => 'up 1\n',
     database: {

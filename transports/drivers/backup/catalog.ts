@@ -12,7 +12,11 @@ export const tenantRows: Readonly<Record<string, (tenantId: number) => string>> 
 };
 
 /** Tables of `platform` that name tenants and are the platform's own all the same. */
-export const platformOnly: readonly string[] = ['audit', 'kill_switch', 'risk_limits', 'dead_man'];
+export const platformOnly: readonly string[] = [
+  ...['audit', 'kill_switch', 'risk_limits', 'dead_man'],
+  // What was spent stays spent when a tenant goes back in time.
+  ...['ai_reservation', 'ai_call', 'ai_spend'],
+];
 
 export interface Table extends SavedTable {
   /** SQL that gives the rows the same order on every server. */

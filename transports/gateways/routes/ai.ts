@@ -12,6 +12,7 @@ const signalBody = z.strictObject({
   account: accountSlug.optional().describe('Where the signal may become an order.'),
   interval: z.enum(candleIntervals).default('1m'),
 });
+const costsQuery = z.strictObject({ days: z.coerce.number().int().min(1).max(366).default(30) });
 const signalParams = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the id of a signal') });
 
 export function aiRoutes(app: App, { services, isAllowed }: GatewayContext): void {
@@ -56,5 +57,23 @@ export function aiRoutes(app: App, { services, isAllowed }: GatewayContext): voi
       schema: { tags, summary: 'What may be asked, with breaker, rest and latency' },
     },
     (request) => services.ai.targets(callerOf(request)).then((items) => ({ items })),
+  );
+
+  app.get(
+    '/api/v1/ai/budgets',
+    {
+      config: { action: 'ai-costs:read' },
+      schema: { tags, summary: 'What may be spent, what is set aside, what is gone' },
+    },
+    (request) => services.ai.budgets(callerOf(request)).then((items) => ({ items })),
+  );
+
+  app.get(
+    '/api/v1/ai/costs',
+    {
+      config: { action: 'ai-costs:read' },
+      schema: { tags, summary: 'What was spent, by day, model and subject', querystring: costsQuery },
+    },
+    (request) => services.ai.costs(callerOf(request), request.query.days).then((items) => ({ items })),
   );
 }
