@@ -32,6 +32,8 @@ export interface TenantAi {
   readonly targets: readonly Target[];
   readonly policy: RoutePolicy;
   readonly cache?: CompletionCache;
+  /** Whether the tenant lets its requests go there; absent: to all of them. */
+  isAllowed?(target: Target): boolean;
   readonly budget: { readonly terms: readonly BudgetTerms[]; readonly store: BudgetStore };
   /** What is set aside for a call. */
   mostCostOf(target: Pick<Target, 'provider' | 'model'>, request: CompletionRequest): bigint;

@@ -1,14 +1,11 @@
 /** What the actors of one node share, and how the cast is set on it: the platform and a replay use the same. */
 import { randomBytes } from 'node:crypto';
 import { auditLog, type AuditEntry } from '../actors/audit-log.ts';
-import { aiProvider, providerId, providerPath, type AiProviderMessage } from '../actors/ai-provider.ts';
-import { aiBudget, aiBudgetPath, type AiBudgetMessage } from '../actors/ai-budget.ts';
-import { aiRouter, routerPath, type AiRouterMessage, type AiRouterSpec } from '../actors/ai-router.ts';
+import { routerPath, type AiRouterMessage } from '../actors/ai-router.ts';
 import { signalDesk, type Decision } from '../actors/signal-desk.ts';
 import type { GuardInput } from '../actors/ai/guard.ts';
-import { RouteBoard } from '../actors/ai/route-board.ts';
-import { mostInputTokens } from '../actors/ai/routing.ts';
-import { budgetAlert, priceTable, type TenantAi } from './ai.ts';
+import { budgetAlert, type TenantAi } from './ai.ts';
+import { aiWorkers } from './ai-workers.ts';
 import { brokerSession, type BrokerSessionMessage } from '../actors/broker-session.ts';
 import type { CandleStore } from '../actors/candle-keeper.ts';
 import type { CandleUpdate } from '../actors/market/candle.ts';
@@ -177,18 +174,10 @@ export function tenantChildren(stage: Stage, tenant: Tenant, services: TenantSer
     audit: auditSpec(services.writeAudit, limits),
     accounts: [...tenant.accounts.values()].map((account) => accountSubtree(stage, tenant, account)),
     strategies: services.strategies(slug),
-    providers: ai.providers.map(({ provider, key }) => ({
-      ...{ id: providerId(provider.name, key), kind: 'ai-provider' },
-      behavior: aiProvider(provider, limits.ai.requestsPerProvider),
-    })),
-    router: { id: 'router', kind: 'ai-router', behavior: aiRouter(routerSpec(stage, tenant, ai)) },
-    budget: {
-      ...{ id: 'budget', kind: 'ai-budget' },
-      behavior: aiBudget({
-        ...{ ...ai.budget, priceVersion: priceTable.version, retryMs: limits.database.retryFirstMs },
-        onAlert: (alert) => stage.bus.publish('alerts', budgetAlert(tenantId, alert, system.clock.wallMicros())),
-      }),
-    },
+    ...aiWorkers({
+      ...{ system, limits, tenant: slug, ai },
+      onAlert: (alert) => stage.bus.publish('alerts', budgetAlert(tenantId, alert, system.clock.wallMicros())),
+    }),
     desk: {
       ...{ id: 'desk', kind: 'signal-desk' },
       behavior: signalDesk({
@@ -205,30 +194,6 @@ export function tenantChildren(stage: Stage, tenant: Tenant, services: TenantSer
       }),
     },
   });
-}
-
-function routerSpec({ system, limits }: Stage, { tenant: slug }: Tenant, ai: TenantAi): AiRouterSpec {
-  const { firstTokenMs, idleMs, hedgeShare } = limits.ai;
-  return {
-    ...{ targets: ai.targets, board: new RouteBoard(ai.breaker), policy: ai.policy, costOf: ai.costOf },
-    ...(ai.cache && { cache: ai.cache }),
-    budget: {
-      async reserve({ id, order, target }) {
-        const { provider, model } = target;
-        const { subjectId, purpose, request } = order;
-        const tokens = mostInputTokens(request) + request.maxOutputTokens;
-        const call = { id, subjectId, purpose, provider, model, tokens, picoUsd: ai.mostCostOf(target, request) };
-        const budget = required(system.find<AiBudgetMessage>(aiBudgetPath(slug)), aiBudgetPath(slug));
-        return (await budget.ask({ type: 'reserve', call }, { timeoutMs: limits.ask.deadlineMs })).refusal;
-      },
-      settle: (id, record) =>
-        void system.find<AiBudgetMessage>(aiBudgetPath(slug))?.tell({ type: 'settle', id, record }),
-    },
-    provider: ({ provider, key }) => system.find<AiProviderMessage>(providerPath(slug, provider, key)),
-    newId: () => randomBytes(12).toString('hex'),
-    random: Math.random,
-    limits: { firstTokenMs, idleMs, hedgeShare },
-  };
 }
 
 export function auditSpec(write: TenantServices['writeAudit'], limits: Limits): AnyWorkerSpec {
