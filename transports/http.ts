@@ -2,9 +2,9 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import helmet from '@fastify/helmet';
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import helmet from 'helmet';
 import { Terminal } from '../runtime/errors.ts';
 import { bearerToken, type Authenticate } from './authenticate.ts';
 import { answerBrokenRequest, handleErrors, InvalidRequest, sendProblem, validateWithZod } from './http-errors.ts';
@@ -99,7 +99,7 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
   handleErrors(app, services.log, limits.bodyBytes);
   logRequests(app, options);
   app.addHook('onRequest', async (request, reply) => {
-    void reply.headers({ 'x-trace-id': request.id, 'cache-control': 'no-store' });
+    void reply.headers({ ...securityHeaders, 'x-trace-id': request.id, 'cache-control': 'no-store' });
     if (state.isDraining)
       return sendProblem(reply.header('connection', 'close'), { code: 'NOT_READY', retryAfterMs: 1_000 });
     return undefined;
@@ -111,9 +111,6 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
   app.addHook('onRequest', async (request, reply) => {
     const { action } = request.routeOptions.config;
     return action === undefined ? undefined : admit(request, reply, action);
-  });
-  await app.register(helmet, {
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
   });
   await describeRoutes(app, service, services.version);
   commonRoutes(app, options, admit);
@@ -204,3 +201,19 @@ async function listen(app: App, service: string, host: string, port: number): Pr
   }
   return (app.server.address() as AddressInfo).port;
 }
+
+/** What helmet says of an answer that is no page. It is the same for each, so it is asked once. */
+const securityHeaders = ((): Readonly<Record<string, string>> => {
+  const headers: Record<string, string> = {};
+  const apply = helmet({
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+  });
+  const response = {
+    setHeader: (name: string, value: string) => void (headers[name.toLowerCase()] = value),
+    removeHeader() {},
+  };
+  apply({} as IncomingMessage, response as unknown as ServerResponse, (error) => {
+    if (error) throw new Error('helmet has no headers', { cause: error });
+  });
+  return headers;
+})();

@@ -82,7 +82,7 @@ export class ProviderCall {
   #lastMs = 0;
   #request: http.ClientRequest | undefined;
   #answer: http.IncomingMessage | undefined;
-  #sent: Buffer = nothing;
+  #sent = '';
   readonly #decoder = new TextDecoder('utf-8', { fatal: true });
   #chunks: Buffer[] = [];
   #bytes = 0;
@@ -152,8 +152,8 @@ export class ProviderCall {
   /** As an SDK calls it. Rejects where no header came. */
   readonly fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const url = new URL(input instanceof Request ? input.url : input);
-    this.#sent = Buffer.from(typeof init.body === 'string' ? init.body : '');
-    const headers = { ...plainHeaders(init.headers), 'content-length': String(this.#sent.length) };
+    this.#sent = typeof init.body === 'string' ? init.body : '';
+    const headers = { ...plainHeaders(init.headers), 'content-length': String(Buffer.byteLength(this.#sent)) };
     this.#answer = await this.#headersOf(url, { method: init.method ?? 'POST', headers });
     const status = this.#answer.statusCode ?? 0;
     if (!isSuccess(status)) {
@@ -179,6 +179,7 @@ export class ProviderCall {
         });
         reject(this.#answer ? error : this.#break(failed));
       });
+      // A string goes out together with its head, in one write.
       request.end(this.#sent);
     });
   }
@@ -237,7 +238,7 @@ export class ProviderCall {
       usage: this.usage ?? notCounted,
       ...{ latencyMs: nowMs - this.#startedMs, firstTokenMs: (this.#firstMs ?? nowMs) - this.#startedMs },
       ...(allowance && { allowance }),
-      exchange: { requestBody: this.#sent, responseBody: this.received },
+      exchange: { requestBody: Buffer.from(this.#sent), responseBody: this.received },
     };
   }
 
@@ -249,7 +250,7 @@ export class ProviderCall {
       ...(status !== undefined && { status }),
       ...(usage && { usage }),
       ...(allowance && { allowance }),
-      ...(this.#sent.length > 0 && { exchange: { requestBody: this.#sent, responseBody: this.received } }),
+      ...(this.#sent.length > 0 && { exchange: { requestBody: Buffer.from(this.#sent), responseBody: this.received } }),
     };
     if (this.#attempt.signal.aborted) return { ...known, code: 'aborted', message: 'the request was withdrawn' };
     if (status !== undefined && !isSuccess(status)) return { ...known, ...this.#refusal(status) };
@@ -307,15 +308,15 @@ class ProviderResponse {
   readonly statusText = '';
   readonly url = '';
   readonly redirected = false;
-  readonly headers: Headers;
+  /** Node has their names in lower case, as the SDKs ask for them. */
+  readonly headers: ReadonlyMap<string, string>;
   readonly body: { [Symbol.asyncIterator](): AsyncIterator<Buffer>; getReader(): object };
   readonly #read: () => AsyncGenerator<Buffer>;
 
   constructor(answer: http.IncomingMessage, read: () => AsyncGenerator<Buffer>) {
     this.status = answer.statusCode ?? 0;
     this.ok = isSuccess(this.status);
-    this.headers = new Headers();
-    for (const [name, value] of Object.entries(answer.headers)) this.headers.set(name, String(value));
+    this.headers = new Map(Object.entries(answer.headers).map(([name, value]) => [name, String(value)]));
     this.#read = read;
     this.body = {
       [Symbol.asyncIterator]: read,
@@ -397,5 +398,5 @@ function codeOnly({ code, name }: NodeJS.ErrnoException): Error {
 }
 
 function plainHeaders(headers: RequestInit['headers']): Record<string, string> {
-  return Object.fromEntries(new Headers(headers));
+  return Object.fromEntries(headers instanceof Headers ? headers : new Headers(headers));
 }
