@@ -13,7 +13,8 @@ const lookMs = 2_000;
 
 export function aiDesk(
   system: Pick<ActorSystem, 'find'>,
-  offered: readonly OfferedModel[],
+  /** The models that a tenant may name. */
+  offered: (tenant: string | undefined) => readonly OfferedModel[],
   database: () => Database,
 ): AiDesk {
   const routerOf = ({ tenant }: Principal): ActorRef<AiRouterMessage> | undefined =>
@@ -24,7 +25,7 @@ export function aiDesk(
       if (!router) throw new Error('this tenant has no AI');
       return router.ask({ type: 'complete', order }, { timeoutMs: order.deadlineMs + graceMs, traceId });
     },
-    models: () => offered,
+    models: ({ tenant }) => offered(tenant),
     async targets(principal) {
       return (await routerOf(principal)?.ask({ type: 'get-targets' }, { timeoutMs: lookMs })) ?? [];
     },

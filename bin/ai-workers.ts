@@ -32,7 +32,7 @@ export function aiWorkers({
   readonly ai: TenantAi;
   onAlert(alert: BudgetAlert): void;
 }): AiWorkers {
-  const { targets, policy, breaker, costOf, cache, isAllowed } = ai;
+  const { targets, policy, breaker, costOf, cache } = ai;
   const { firstTokenMs, idleMs, hedgeShare } = limits.ai;
   return {
     providers: ai.providers.map(({ provider, key }) => ({
@@ -49,8 +49,8 @@ export function aiWorkers({
       ...{ id: 'router', kind: 'ai-router' },
       behavior: aiRouter({
         ...{ targets, policy, costOf, board: new RouteBoard(breaker) },
+        isAllowed: (target) => ai.isAllowed(target),
         ...(cache && { cache }),
-        ...(isAllowed && { isAllowed }),
         provider: ({ provider, key }) => system.find<AiProviderMessage>(providerPath(tenant, provider, key)),
         budget: budgetOf(system, tenant, ai, limits.ask.deadlineMs),
         newId: randomUUID,

@@ -3,6 +3,7 @@ import type { CachedAnswer, CompletionCache } from '../actors/ai/cache.ts';
 import type { BudgetAlert, BudgetTerms } from '../actors/ai/budget.ts';
 import type { BudgetStore } from '../actors/ai/budget-store.ts';
 import { costOf, mostCostOf } from '../actors/ai/cost.ts';
+import { isProviderAllowed } from '../actors/ai/data-map.ts';
 import { priceOf, readPrices, type PriceTable } from '../actors/ai/price.ts';
 import type { AiProvider, CompletionRequest, TokenUsage } from '../actors/ai/provider.ts';
 import type { RoutePolicy, Target } from '../actors/ai/route.ts';
@@ -32,8 +33,8 @@ export interface TenantAi {
   readonly targets: readonly Target[];
   readonly policy: RoutePolicy;
   readonly cache?: CompletionCache;
-  /** Whether the tenant lets its requests go there; absent: to all of them. */
-  isAllowed?(target: Target): boolean;
+  /** Whether the tenant lets its requests go there. */
+  isAllowed(target: Pick<Target, 'provider'>): boolean;
   readonly budget: { readonly terms: readonly BudgetTerms[]; readonly store: BudgetStore };
   /** What is set aside for a call. */
   mostCostOf(target: Pick<Target, 'provider' | 'model'>, request: CompletionRequest): bigint;
@@ -59,6 +60,7 @@ export function tenantAi({
   clock,
   cache,
   tenantId,
+  allowed,
   budgetStore,
 }: {
   config: Pick<Config, 'ai'>;
@@ -66,6 +68,8 @@ export function tenantAi({
   clock: Clock;
   cache: Cache;
   tenantId: number;
+  /** Who may read its requests, as `isProviderAllowed` has it; undefined: whoever is configured. */
+  allowed: readonly string[] | undefined;
   budgetStore: BudgetStore;
 }): TenantAi {
   const line = (): ProviderLine =>
@@ -79,6 +83,7 @@ export function tenantAi({
     providers: providers.map((provider) => ({ provider, key: platformKey })),
     targets: providersOf(ai).flatMap((name) => models[name].map((terms) => targetOf(name, platformKey, terms))),
     policy: 'priority',
+    isAllowed: ({ provider }) => isAllowedBy(ai, allowed, provider as ProviderName),
     breaker: breakerPolicy(limits.breaker),
     costOf({ provider, model }, usage) {
       const price = priceOf(priceTable, provider, model, clock.wallMicros());
@@ -111,12 +116,30 @@ export function budgetAlert(
   };
 }
 
-/** What is offered everywhere: a tenant may allow less. */
-export function offeredModels({ ai }: Pick<Config, 'ai'>): OfferedModel[] {
-  return providersOf(ai).flatMap((provider) =>
-    models[provider].map(({ model }) => ({ name: model, provider, createdSeconds: offeredSince })),
-  );
+/** @param allowed as `tenantAi` has it */
+export function offeredModels(ai: Config['ai'], allowed: readonly string[] | undefined): OfferedModel[] {
+  return providersOf(ai)
+    .filter((provider) => isAllowedBy(ai, allowed, provider))
+    .flatMap((provider) =>
+      models[provider].map(({ model }) => ({ name: model, provider, createdSeconds: offeredSince })),
+    );
 }
+
+function isAllowedBy(ai: Config['ai'], allowed: readonly string[] | undefined, provider: ProviderName): boolean {
+  return allowed === undefined || isProviderAllowed(allowed, hostnameOf(ai, provider));
+}
+
+function hostnameOf(ai: Config['ai'], provider: ProviderName): string | undefined {
+  if (provider === 'local') return undefined;
+  const url = provider === 'ollama' ? ai.ollamaUrl : ai[provider]?.baseUrl;
+  return url === undefined ? vendorHosts[provider] : new URL(url).hostname;
+}
+
+/** Where the SDKs go by themselves. */
+const vendorHosts = {
+  ...{ openai: 'api.openai.com', anthropic: 'api.anthropic.com', google: 'generativelanguage.googleapis.com' },
+  ollama: '127.0.0.1',
+} as const;
 
 /** 2026-11-26: clients want a time, and it says nothing. */
 const offeredSince = 1_795_651_200;

@@ -11,6 +11,7 @@ import type { TradingHours } from '../actors/trading/account.ts';
 import { decodePayload } from '../actors/trading/codec.ts';
 import type { AccountCommand } from '../actors/trading/commands.ts';
 import type { PlatformTopics } from '../actors/trading/topics.ts';
+import { aiAllowLists } from '../config/ai-allow-lists.ts';
 import type { Config } from '../config/config.ts';
 import type { Limits, RiskLimits } from '../config/limits.ts';
 import { paper } from '../config/paper.ts';
@@ -166,9 +167,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const tenantServices = {
     strategies: (tenant: string) =>
       strategies.filter((each) => each.tenant === tenant).map((each) => strategyWorker(stage, each, true)),
-    ai: ({ tenantId }: { readonly tenantId: number }) =>
+    ai: ({ tenantId, tenant }: { readonly tenantId: number; readonly tenant: string }) =>
       tenantAi({
-        ...{ config, limits: limits.ai, clock, cache: shared.store.cache, tenantId },
+        ...{ config, limits: limits.ai, clock, cache: shared.store.cache, tenantId, allowed: aiAllowLists.get(tenant) },
         budgetStore: new PostgresBudgetStore(() => storage.database(), tenantId),
       }),
     async saveDecision(tenantId: number, decision: Parameters<typeof decisionJson>[0]) {
@@ -341,7 +342,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const services = createServices({
     ...{ stage, storage, registry, readiness, config, version, caughtUp, log, shared, replica },
     streamCounts: () => streams.counts,
-    offered: offeredModels(config),
+    offered: (tenant) => offeredModels(config.ai, tenant === undefined ? undefined : aiAllowLists.get(tenant)),
   });
   const { specs, addresses, streams } = gatewaySpecs({ config, limits, services, readiness });
 

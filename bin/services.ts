@@ -53,7 +53,7 @@ export interface ServicesOptions {
   /** Of the gateways, which stand on these services. */
   streamCounts(): StreamCounts;
   /** Models that callers may name. */
-  readonly offered: readonly OfferedModel[];
+  readonly offered: (tenant: string | undefined) => readonly OfferedModel[];
   caughtUp(key: { tenantId: number; entityId: number }, seq: number, withinMs: number): Promise<boolean>;
 }
 

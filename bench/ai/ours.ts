@@ -22,7 +22,7 @@ const key = (name: string) => ({ apiKey: new Secret('sk-bench'), baseUrl: proces
 /** The ledger is the database's, which is not here. */
 const noLedger = { open: async () => [], write: async () => {} };
 const ai = tenantAi({
-  ...{ limits: limits.ai, clock, cache: store.cache, tenantId: 1, budgetStore: noLedger },
+  ...{ limits: limits.ai, clock, cache: store.cache, tenantId: 1, allowed: undefined, budgetStore: noLedger },
   config: {
     ai: { openai: key('BENCH_OPENAI'), anthropic: key('BENCH_ANTHROPIC'), google: undefined, ollamaUrl: undefined },
   },
@@ -48,9 +48,13 @@ await system.start({
 
 const services = {
   ...{ version: 'bench', clock, log: silentLog, rateLimits: store.rateLimits, findPrincipal: async () => principal },
-  ai: aiDesk(system, [], () => {
-    throw new Error('there is no database here');
-  }),
+  ai: aiDesk(
+    system,
+    () => [],
+    () => {
+      throw new Error('there is no database here');
+    },
+  ),
   health: () => ({ status: 'pass', isReady: true, hasStarted: true, reasons: [], checks: {} }),
   metrics: async () => '',
 } as unknown as Services;

@@ -183,6 +183,7 @@ function aiOf(provider: AiProvider): TenantAi {
   return {
     ...{ providers: [{ provider, key: 'k' }], targets: [targetOf(provider.name, 'k', terms)] },
     ...{ policy: 'priority', breaker: breakerPolicy(limits.ai.breaker), costOf: () => 0n, mostCostOf: () => 0n },
+    isAllowed: () => true,
     budget: { terms: [], store: new MemoryBudgetStore() },
   };
 }
