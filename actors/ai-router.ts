@@ -97,7 +97,7 @@ export function aiRouter(
           return { ...state, underWay: state.underWay + 1 };
         }
         case 'get-targets':
-          context.reply(spec.targets.map((target) => spec.board.view(target, context.clock.monotonicMs())));
+          context.reply(allowedOf(spec).map((target) => spec.board.view(target, context.clock.monotonicMs())));
           return state;
         case 'completed':
           return { underWay: state.underWay - 1, done: state.done + 1 };
@@ -106,6 +106,10 @@ export function aiRouter(
 
     inspect: (state) => state,
   };
+}
+
+function allowedOf({ targets, isAllowed = () => true }: AiRouterSpec): readonly Target[] {
+  return targets.filter((target) => isAllowed(target));
 }
 
 /** From the cache, together with others who ask the same, or by asking. */
@@ -154,12 +158,12 @@ class Journey {
   }
 
   async run(): Promise<RoutedResult> {
-    const { targets, isAllowed = () => true } = this.#spec;
     const { model, request } = this.#order;
-    const named = targets.filter(({ names }) => model === 'auto' || names.includes(model));
+    const isNamed = ({ names }: Target): boolean => model === 'auto' || names.includes(model);
+    const named = this.#spec.targets.filter(isNamed);
     if (named.length === 0)
       return this.#refused({ code: 'model-unknown', message: `there is no model ${model.slice(0, 80)}` });
-    const allowed = named.filter((target) => isAllowed(target));
+    const allowed = allowedOf(this.#spec).filter(isNamed);
     if (allowed.length === 0)
       return this.#refused({
         code: 'provider-not-allowed',

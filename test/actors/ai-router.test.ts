@@ -429,4 +429,5 @@ test('a provider that the tenant does not allow is not asked', async () => {
     ok: false,
     refusal: { code: 'provider-not-allowed' },
   });
+  expect(await rig.targets()).toMatchObject([{ provider: 'b' }]);
 });
