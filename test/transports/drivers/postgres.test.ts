@@ -216,8 +216,9 @@ describe('a pool', () => {
     const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
     const holding = pool.transaction(() => held);
     const waiting = pool.query('select 1');
+    // The first is handed its connection in a turn of its own; until then both wait.
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 0, waiting: 1, saturation: 1 }));
     await vi.waitFor(() => expect(pool.stats().saturatedMs).toBeGreaterThan(0));
-    expect(pool.stats()).toMatchObject({ idle: 0, waiting: 1, saturation: 1 });
     letGo();
     await Promise.all([holding, waiting]);
     expect(pool.stats()).toMatchObject({ waiting: 0, saturation: 0, saturatedMs: 0, acquireTimeouts: 0 });
